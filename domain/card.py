@@ -1,0 +1,82 @@
+"""Payment cards: what a number must look like, and what of it may be shown."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+MIN_DIGITS, MAX_DIGITS = 13, 19  # bank contract §3: 13–19 digits
+
+
+class CardBrand(StrEnum):
+    """The card's network, as its first digits tell."""
+
+    VISA = "VISA"
+    MASTERCARD = "MASTERCARD"
+    AMERICAN_EXPRESS = "AMERICAN_EXPRESS"
+    DISCOVER = "DISCOVER"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSummary:
+    """All that is kept of a card once it has been charged."""
+
+    brand: CardBrand
+    last_four: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardDetails:
+    """A whole card, on its way to the bank. Its repr says nothing that a log may not hold."""
+
+    number: str = field(repr=False)
+    cvv: str = field(repr=False)
+    expiry_month: int = field(repr=False)
+    expiry_year: int = field(repr=False)
+
+    @property
+    def summary(self) -> CardSummary:
+        return CardSummary(brand_of(self.number), self.number[-4:])
+
+
+def normalise_number(text: str) -> str:
+    """The number without the spaces and dashes that people type; the bank finds an account by its bare digits only."""
+    return text.replace(" ", "").replace("-", "")
+
+
+def is_card_number(digits: str) -> bool:
+    """Whether 13–19 ASCII digits pass the Luhn check (ISO/IEC 7812-1, annex B)."""
+    if not (MIN_DIGITS <= len(digits) <= MAX_DIGITS and digits.isascii() and digits.isdigit()):
+        return False
+    doubled = [int(digit) * (1 + position % 2) for position, digit in enumerate(reversed(digits))]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def is_cvv(text: str) -> bool:
+    """Three or four ASCII digits (bank contract §3)."""
+    return len(text) in (3, 4) and text.isascii() and text.isdigit()
+
+
+def has_expired(month: int, year: int, now: datetime) -> bool:
+    """A card is good to the end of its month, in UTC."""
+    return (year, month) < (now.year, now.month)
+
+
+_BRANDS: tuple[tuple[int, int, int, CardBrand], ...] = (  # digits compared, from, to (issuer identification numbers)
+    (1, 4, 4, CardBrand.VISA),
+    (2, 51, 55, CardBrand.MASTERCARD),
+    (4, 2221, 2720, CardBrand.MASTERCARD),
+    (2, 34, 34, CardBrand.AMERICAN_EXPRESS),
+    (2, 37, 37, CardBrand.AMERICAN_EXPRESS),
+    (4, 6011, 6011, CardBrand.DISCOVER),
+    (3, 644, 649, CardBrand.DISCOVER),
+    (2, 65, 65, CardBrand.DISCOVER),
+)
+
+
+def brand_of(number: str) -> CardBrand:
+    """The network of a card number."""
+    for length, first, last, brand in _BRANDS:
+        if first <= int(number[:length]) <= last:
+            return brand
+    return CardBrand.OTHER
