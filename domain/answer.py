@@ -1,4 +1,6 @@
-"""What a payment operation can answer. Refusals are values, not exceptions: each has a type in the schema, and nothing was done."""
+"""What a payment operation can answer. Refusals are values, not exceptions: each has a type in the
+schema, and means that nothing was done.
+"""
 
 from dataclasses import dataclass
 from typing import assert_never

@@ -36,7 +36,8 @@ def encode_id(kind: IdKind, value: UUID) -> str:
 def decode_id(text: str) -> tuple[IdKind, UUID] | None:
     """Kind and value of a public id, or None for anything that `encode_id` would not have written."""
     prefix, _, body = text.rpartition("_")
-    if prefix not in IdKind or len(body) != BODY_LENGTH or any(character not in _VALUES for character in body):
+    kind = _KINDS.get(prefix)
+    if kind is None or len(body) != BODY_LENGTH or any(character not in _VALUES for character in body):
         return None
     number = 0
     for character in body:

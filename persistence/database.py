@@ -1,0 +1,174 @@
+"""The only ways to a transaction. A tenant's one is `Database.tenant(id)`; row-level security shows it that tenant's rows and no others.
+
+A transaction costs two round trips beyond its statements: `BEGIN; SET LOCAL …` travels as one message, and `COMMIT`. SQLAlchemy's
+own transaction would make it three and would prepare a statement for every tenant, so the connections run in its AUTOCOMMIT mode
+and the transaction is ours. `SET LOCAL` and not `set_config()`: a distributed Postgres carries only the former to its workers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol, cast
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import exc, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+POOL_SIZE = 10  # connections of a process kept open: with two-statement transactions, ten carry thousands a second
+POOL_OVERFLOW = 10  # further ones in a burst; 20 × 4 processes stay below Postgres's default of 100
+POOL_WAIT_S = 3.0  # beyond this the database can't keep up, and a caller is better told so
+CONNECT_TIMEOUT_S = 3.0  # a database that does not answer in this time is away
+SESSION_SETTINGS = {
+    "application_name": "partner-api",
+    "timezone": "UTC",
+    "statement_timeout": "5000",  # ms; our slowest statement takes a few
+    "lock_timeout": "3000",  # ms; a payment's lock is held for two round trips
+    "idle_in_transaction_session_timeout": "10000",  # ms; no transaction of ours waits for anything but Postgres
+}
+
+Transaction = AsyncConnection
+
+
+class DatabaseAway(Exception):
+    """The database can't be reached or can't keep up. Weather: handled once, in `app/`, as 503 with Retry-After."""
+
+
+class BypassesRowSecurity(Exception):
+    """The database login is a superuser or has BYPASSRLS: every partner's rows would be open to every other. Use the app's login."""
+
+
+class _Driver(Protocol):
+    """What we use of asyncpg's connection beneath SQLAlchemy."""
+
+    async def execute(self, query: str) -> str: ...
+
+    def is_in_transaction(self) -> bool: ...
+
+
+class Database:
+    """A pool of connections of one login."""
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, pool_overflow: int = POOL_OVERFLOW) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool_size,
+            max_overflow=pool_overflow,
+            pool_timeout=POOL_WAIT_S,
+            hide_parameters=True,  # sealed cards and key hashes are parameters; errors must not repeat them
+            connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": SESSION_SETTINGS},
+        )
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Transaction]:
+        """A transaction that sees and writes one tenant's rows. Commits at the end, rolls back on any exception.
+
+        Raises DatabaseAway when Postgres is away; after an exception out of the commit itself the outcome is unknown.
+        """
+        async with self._transaction(f"SET LOCAL app.tenant_id = '{tenant_id}'") as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def presenting(self, key_hash: bytes) -> AsyncIterator[Transaction]:
+        """A transaction before the tenant is known: it sees the one API key with this hash, and whose it is."""
+        async with self._transaction(f"SET LOCAL app.key_hash = '{key_hash.hex()}'") as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def without_tenant(self) -> AsyncIterator[Transaction]:
+        """A transaction that belongs to no tenant. With the worker's login it sees who has work due; with the owner's, the partners."""
+        async with self._transaction("") as transaction:
+            yield transaction
+
+    async def check_login(self) -> None:
+        """Refuse to go on with a login that row-level security does not bind. Raises BypassesRowSecurity."""
+        async with self.without_tenant() as transaction:
+            row = (await transaction.execute(_LOGIN)).one()
+        if row.bypasses:
+            raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login})")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self, setting: str) -> AsyncIterator[Transaction]:
+        try:
+            connection, driver = await self._begin(f"BEGIN; {setting}" if setting else "BEGIN")
+            try:
+                yield connection
+                await driver.execute("COMMIT")
+            except BaseException as error:
+                # Shielded: a cancelled caller must not leave its tenant on a connection that goes back to the pool.
+                await asyncio.shield(_rollback(connection, driver, broken=is_weather(error)))
+                raise
+            else:
+                await connection.close()
+        except DatabaseAway:
+            raise
+        except Exception as error:
+            if is_weather(error):
+                raise DatabaseAway(type(error).__name__) from error
+            raise
+
+    async def _begin(self, begin: str) -> tuple[AsyncConnection, _Driver]:
+        """A connection with its transaction begun. One that died idle in the pool is replaced once: nothing was sent on it yet."""
+        for last in (False, True):
+            connection = await self.engine.connect()
+            try:
+                driver = cast(_Driver, (await connection.get_raw_connection()).driver_connection)
+                await driver.execute(begin)
+            except BaseException as error:
+                await asyncio.shield(connection.invalidate())
+                await asyncio.shield(connection.close())
+                if last or not is_weather(error):
+                    raise
+            else:
+                return connection, driver
+        raise AssertionError("unreachable: the second try returns or raises")
+
+
+_LOGIN = text("select current_user as login, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user")
+
+_WEATHER: tuple[type[BaseException], ...] = (
+    OSError,  # refused, reset, unreachable
+    asyncio.TimeoutError,
+    exc.TimeoutError,  # no connection free within POOL_WAIT_S
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, crashed, starting up, statement timeout
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, in the middle of a failover
+)
+
+
+def is_weather(error: BaseException) -> bool:
+    """Whether an exception is the database being away, and not a mistake of ours."""
+    seen: list[BaseException | None] = [error, error.__cause__]
+    if isinstance(error, exc.DBAPIError):
+        seen += [error.orig, error.orig.__cause__ if error.orig else None]
+        if error.connection_invalidated:
+            return True
+    return any(isinstance(each, _WEATHER) or _is_closed(each) for each in seen)
+
+
+def _is_closed(error: BaseException | None) -> bool:
+    """asyncpg has one class for a connection closed under us and for mistakes of ours; only its text tells them apart."""
+    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+
+
+async def _rollback(connection: AsyncConnection, driver: _Driver, *, broken: bool) -> None:
+    try:
+        if broken or not driver.is_in_transaction():
+            await connection.invalidate()
+        else:
+            await driver.execute("ROLLBACK")
+    except Exception:
+        # Whatever state it is in, it is not one to hand to the next caller; the first error is the one to report.
+        await connection.invalidate()
+    finally:
+        await connection.close()

@@ -1,0 +1,113 @@
+"""Brings a database to the newest schema and gives the two logins what they may do. Run with the owner's login, again and again."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+LOCK_WAIT_S = 60  # another migrator's turn; beyond this something hangs, and an operator should know
+DDL_LOCK_TIMEOUT_MS = 3000  # a migration that can't have its lock at once gives way to the payments and is run again
+_LOCK = 7_232_019  # any number, the same for all migrators of one database
+
+APP_PRIVILEGES = (  # what the API and the worker's tenant transactions do; nothing is ever deleted but a payment begun in vain
+    "grant select on partners to {login}",
+    "grant select on api_keys to {login}",
+    "grant select, insert, update, delete on payments, attempts to {login}",
+    "grant select, insert, update on event_sequences to {login}",
+    "grant select, insert on events to {login}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A database login: name and password."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+def login_of(url: str) -> Login:
+    """The login that a database URL speaks of. Raises ValueError when it has no name or no password."""
+    parsed = make_url(url)
+    if not parsed.username or not parsed.password:
+        raise ValueError("a database URL of ours names a login and its password: postgresql://login:password@host/database")
+    return Login(parsed.username, str(parsed.password))
+
+
+async def migrate(owner_url: str, *, app: Login, worker: Login) -> tuple[str | None, str]:
+    """Migrate and set up both logins. Returns the revision before (None: an empty database) and after. Safe to run twice at once."""
+    engine = create_async_engine(
+        make_url(owner_url).set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        connect_args={"server_settings": {"timezone": "UTC"}},
+        hide_parameters=True,
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"set local lock_timeout = '{LOCK_WAIT_S}s'"))
+            await connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+            await connection.execute(text(f"set local lock_timeout = '{DDL_LOCK_TIMEOUT_MS}ms'"))
+            before = await connection.run_sync(_current)
+            await connection.run_sync(_upgrade)
+            await connection.run_sync(_set_up_logins, app, worker)
+            return before, newest_revision()
+    finally:
+        await engine.dispose()
+
+
+def newest_revision() -> str:
+    """The revision that this code was written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "there is a first migration"
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("version_path_separator", "os")
+    return config
+
+
+def _current(connection: Connection) -> str | None:
+    if connection.execute(text("select to_regclass('alembic_version')")).scalar() is None:
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _set_up_logins(connection: Connection, app: Login, worker: Login) -> None:
+    assert app.name != worker.name, "two logins, without membership: a policy for one must not apply to the other"
+    quote = connection.dialect.identifier_preparer.quote
+    for login in (app, worker):
+        _create_login(connection, login)
+        connection.execute(text(f"grant usage on schema public to {quote(login.name)}"))
+        for privilege in APP_PRIVILEGES:
+            connection.execute(text(privilege.format(login=quote(login.name))))
+        connection.execute(text(f"grant select on alembic_version to {quote(login.name)}"))
+    # The worker, and nobody else, sees across tenants who has an attempt due. It writes as that tenant.
+    exists = text("select 1 from pg_policies where tablename = 'attempts' and policyname = 'due' and :login = any(roles)")
+    if connection.execute(exists, {"login": worker.name}).scalar() is None:
+        connection.execute(text("drop policy if exists due on attempts"))
+        connection.execute(text(f"create policy due on attempts for select to {quote(worker.name)} using (closed_at is null)"))
+
+
+def _create_login(connection: Connection, login: Login) -> None:
+    """Creates the login or sets its password. `format(%L)` quotes it inside Postgres; utility statements take no parameters."""
+    exists = connection.execute(text("select 1 from pg_roles where rolname = :name"), {"name": login.name}).scalar()
+    verb = "alter" if exists else "create"
+    statement = connection.execute(
+        text(f"select format('{verb} role %I login password %L', cast(:name as text), cast(:password as text))"),
+        {"name": login.name, "password": login.password},
+    ).scalar_one()
+    connection.exec_driver_sql(statement)

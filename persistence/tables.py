@@ -1,0 +1,95 @@
+"""The tables, as SQLAlchemy knows them: for queries that are put together at run time. A test compares them with the migrations."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+
+metadata = MetaData()
+_Time = TIMESTAMP(timezone=True)
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("id", UUID(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("revoked_at", _Time),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("card_brand", Text, nullable=False),
+    Column("card_last_four", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("authorized_at", _Time),
+    Column("captured_at", _Time),
+    Column("voided_at", _Time),
+    Column("refunded_at", _Time),
+    Column("declined_at", _Time),
+    Column("expired_at", _Time),
+    Column("bank_authorization", Text),
+    Column("bank_capture", Text),
+    Column("bank_void", Text),
+    Column("bank_refund", Text),
+    Column("decline_code", Text),
+    Column("decline_message", Text),
+    Column("review_reasons", ARRAY(Text), nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("payment_id", UUID(), nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("opened_at", _Time, nullable=False),
+    Column("lease_until", _Time, nullable=False),
+    Column("lease_token", UUID(), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("sealed_card", LargeBinary),
+    Column("closed_at", _Time),
+    Column("resolution", JSONB),
+)
+
+event_sequences = Table(
+    "event_sequences",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("id", UUID(), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("occurred_at", _Time, nullable=False),
+    Column("payment_id", UUID(), nullable=False),
+    Column("previous_state", Text),
+    Column("idempotency_key", Text),
+    Column("payment", JSONB, nullable=False),
+)
