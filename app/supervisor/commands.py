@@ -1,0 +1,83 @@
+"""The commands that `up` runs once: migrations, and a partner with a key to try things out with."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from app.embedded.server import launched, open_log, tail, write_secret
+from app.supervisor.child import StartError
+
+COMMAND_S = 120.0  # migrations of an empty database take a second; a command that waits for a lock must not wait for ever
+DEMO_PARTNER = "Demo partner"
+
+
+class CommandError(StartError):
+    """A command failed; the message has the end of its log."""
+
+
+class Commands:
+    """Runs `partner-api` commands with one environment; what they say goes to a log each."""
+
+    def __init__(self, entry: Sequence[str], environment: Mapping[str, str], logs: Path) -> None:
+        self._entry = tuple(entry)
+        self._environment = environment
+        self._logs = logs
+
+    async def run(self, *arguments: str) -> str:
+        """Runs one command and returns its stdout. Raises CommandError after a failure or COMMAND_S seconds."""
+        name = arguments[0]
+        path = self._logs / f"{name}.log"
+        log = open_log(path)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *launched([*self._entry, *arguments]),
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), COMMAND_S)
+        except TimeoutError:
+            raise CommandError(f"`{name}` took more than {COMMAND_S:.0f} s; see {path}.") from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise CommandError(f"`{name}` failed ({process.returncode}). The end of {path}:\n{tail(path)}")
+        return output.decode()
+
+    async def demo_key(self, file: Path) -> str:
+        """The key kept in the file when the database still takes it; otherwise a new one. Raises CommandError."""
+        partner, key = _read(file)
+        if key:
+            with suppress(CommandError):
+                await self.run("keys", "check", key)
+                return key
+        if partner:  # the key was revoked or is from another database; the partner may be there
+            with suppress(CommandError):
+                return await self._new_key(partner, file)
+        partner = str(json.loads(await self.run("partners", "create", "--name", DEMO_PARTNER, "--json"))["id"])
+        return await self._new_key(partner, file)
+
+    async def _new_key(self, partner: str, file: Path) -> str:
+        created = json.loads(await self.run("keys", "create", "--partner", partner, "--name", "demo", "--json"))
+        write_secret(file, json.dumps({"partner": partner, "key": created["key"]}))
+        return str(created["key"])
+
+
+def _read(file: Path) -> tuple[str, str]:
+    """The partner and the key in the file; empty when it isn't there or isn't ours."""
+    try:
+        content = json.loads(file.read_text())
+        return str(content["partner"]), str(content["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""

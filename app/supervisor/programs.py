@@ -1,0 +1,79 @@
+"""What each child is: its command, its environment, when it is ready and how it is stopped."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.embedded.ports import LOOPBACK
+from app.embedded.server import KILL_S, STOP_S, Server, launched
+from app.supervisor.child import Program, Started
+from app.supervisor.probe import answers_200
+
+DRAIN_S = 20.0  # a request may be waiting for the bank, whose slowest answers take 10-14 s
+BANK_STOP_S = 5.0  # the mock has nothing to finish: the gateway has drained before
+WORKER_SETTLE_S = 3.0  # a worker that has said nothing and lives for so long is taken for ready
+
+
+def embedded(server: Server) -> Program:
+    """PostgreSQL or Redis out of its wheel."""
+
+    async def is_ready(_: Started) -> bool:
+        return await asyncio.to_thread(server.answers)
+
+    first, second = (signal.Signals(number) for number in server.stop_signals)
+    return Program(
+        name=server.name,
+        command=server.command,
+        environment=server.environment,
+        log=server.log,
+        is_ready=is_ready,
+        stop=((first, STOP_S), (second, KILL_S)),
+        prepare=server.prepare,
+        may_pass=server.may_pass,
+    )
+
+
+def bank(entry: Sequence[str], data: Path, port: int, control_port: int) -> Program:
+    """The mock bank. It gets the environment as we got it: FAILURE_RATE and the like are its own."""
+    arguments = ("bank", "--host", LOOPBACK, "--port", str(port), "--control-port", str(control_port))
+    return Program(
+        name="bank",
+        command=lambda: launched([*entry, *arguments]),
+        environment=lambda: {"BANK_STATE": str(data / "bank.sqlite"), **os.environ},
+        log=data / "logs" / "bank.log",
+        is_ready=lambda _: answers_200(port, "/health"),
+        stop=((signal.SIGTERM, BANK_STOP_S), (signal.SIGKILL, KILL_S)),
+    )
+
+
+def api(entry: Sequence[str], environment: Mapping[str, str], log: Path, port: int, listener: int | None) -> Program:
+    """One process of the api: on a port of its own, or on a socket that it shares with its siblings."""
+    place = ("--host", LOOPBACK, "--port", str(port)) if listener is None else ("--fd", str(listener))
+    return Program(
+        name=log.stem,
+        command=lambda: launched([*entry, "serve", *place]),
+        environment=lambda: environment,
+        log=log,
+        is_ready=lambda _: answers_200(port, "/readyz"),
+        stop=((signal.SIGTERM, DRAIN_S), (signal.SIGKILL, KILL_S)),
+        pass_fds=() if listener is None else (listener,),
+    )
+
+
+def worker(entry: Sequence[str], environment: Mapping[str, str], log: Path) -> Program:
+    """The worker: recovery, reconciliation, webhooks. It has no port to ask; it is ready when it begins to log."""
+
+    async def is_ready(started: Started) -> bool:
+        lived_s = asyncio.get_running_loop().time() - started.at_s
+        return lived_s > WORKER_SETTLE_S or os.stat(log).st_size > started.log_bytes  # noqa: PTH116 - quick
+
+    return Program(
+        name="worker",
+        command=lambda: launched([*entry, "work"]),
+        environment=lambda: environment,
+        log=log,
+        is_ready=is_ready,
+        stop=((signal.SIGTERM, DRAIN_S), (signal.SIGKILL, KILL_S)),
+    )

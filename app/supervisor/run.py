@@ -1,0 +1,141 @@
+"""`partner-api up` from the first signal handler to the last child."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from app.embedded.ports import PortTakenError
+from app.embedded.server import EmbeddedServerError, launched, make_folder
+from app.supervisor.child import StartError
+from app.supervisor.configuration import ConfigurationError, Options
+from app.supervisor.lock import AlreadyRunningError, DataLock
+from app.supervisor.show import show
+from app.supervisor.system import Ready, System
+
+DEMO_S = 600.0  # the demo takes a minute; a bank made slow by its environment is given ten
+DEMO_STOP_S = 5.0  # it has nothing to finish
+INTERRUPTED = 130  # the shells' exit code for Ctrl-C
+
+ENTRY = (sys.executable, "-m", "app")
+FAILURES = (StartError, EmbeddedServerError, ConfigurationError, PortTakenError, AlreadyRunningError, OSError)
+
+Then = Callable[[System, Ready], Awaitable[int]]
+
+
+def say(message: str) -> None:
+    """Tells people what happens. On stderr: stdout is for the result."""
+    with suppress(OSError):  # nobody reads on, which is no reason to stop
+        click.echo(f"partner-api: {message}", err=True)
+
+
+def up(options: Options, *, as_json: bool = False, entry: Sequence[str] | None = None) -> int:
+    """Runs the system until a signal; returns the exit code."""
+
+    async def stay(_: System, ready: Ready) -> int:
+        with suppress(OSError):
+            show(ready, as_json=as_json)
+        await asyncio.Event().wait()  # a signal ends this by cancelling it
+        return 0
+
+    return asyncio.run(_run(options, entry or ENTRY, stay, code_when_stopped=0))
+
+
+def demo(options: Options, *, entry: Sequence[str] | None = None) -> int:
+    """Runs the system on a folder and ports of its own, plays the demo on it and returns the demo's exit code."""
+    data = Path(tempfile.mkdtemp(prefix="partner-api-demo-"))
+    if os.geteuid() == 0:
+        data.chmod(0o711)  # PostgreSQL's account has to pass
+
+    async def play(system: System, ready: Ready) -> int:
+        return await _play(entry or ENTRY, system, ready)
+
+    own = replace(options, data=data, port=options.port or 0)
+    try:
+        return asyncio.run(_run(own, entry or ENTRY, play, code_when_stopped=INTERRUPTED))
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+async def _run(options: Options, entry: Sequence[str], then: Then, *, code_when_stopped: int) -> int:
+    """Starts, does what comes then, and stops; a signal ends it early, a second one hastens the end."""
+    try:
+        make_folder(options.data)
+        lock = DataLock(options.data)
+    except (AlreadyRunningError, OSError) as error:
+        say(str(error))
+        return 1
+    system = System(options, entry, say)
+    task = asyncio.ensure_future(_start_and(system, then))
+    signals = 0
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        task.cancel()
+        if signals > 1:
+            system.hurry()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return code_when_stopped
+    finally:
+        say("stopping")
+        signals = max(signals, 1)  # from here on one signal is the second one
+        await system.stop()
+        lock.release()
+
+
+async def _start_and(system: System, then: Then) -> int:
+    try:
+        ready = await system.start()
+    except (*FAILURES, ExceptionGroup) as error:
+        if not isinstance(failure := _first(error), FAILURES):
+            raise
+        say(str(failure))
+        return 1
+    return await then(system, ready)
+
+
+def _first(error: Exception) -> Exception:
+    """The failure that made a task group give up: the others are its consequences."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _play(entry: Sequence[str], system: System, ready: Ready) -> int:
+    """Runs the demo with our terminal; returns its exit code, or 1 after DEMO_S seconds."""
+    variables = {
+        "PARTNER_API_DEMO_GRAPHQL_URL": ready.graphql,
+        "PARTNER_API_DEMO_API_KEY": ready.api_key,
+        "PARTNER_API_DEMO_BANK_URL": ready.bank_url,
+        "PARTNER_API_DEMO_BANK_CONTROL_URL": ready.bank_control_url or "",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *launched([*entry, "demo"]), env={**system.environment, **variables}, stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), DEMO_S)
+    except TimeoutError:
+        say(f"the demo took more than {DEMO_S:.0f} s")
+        return 1
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), DEMO_STOP_S)
