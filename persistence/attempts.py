@@ -68,11 +68,11 @@ _GET = text(f"select {_COLUMNS} from attempts where tenant_id = :tenant_id and i
 _RENEW = text("""
     update attempts set
         tries = attempts.tries + given.tries, unanswered = attempts.unanswered + given.unanswered,
-        lease_until = given.lease_until
+        lease_until = given.lease_until, lease_token = given.next_token
     from unnest(
         cast(:id as uuid[]), cast(:lease_token as uuid[]), cast(:tries as integer[]), cast(:unanswered as integer[]),
-        cast(:lease_until as timestamptz[])
-    ) as given (id, lease_token, tries, unanswered, lease_until)
+        cast(:lease_until as timestamptz[]), cast(:next_token as uuid[])
+    ) as given (id, lease_token, tries, unanswered, lease_until, next_token)
     where attempts.tenant_id = :tenant_id and attempts.id = given.id and attempts.lease_token = given.lease_token
         and attempts.closed_at is null
     returning attempts.id
@@ -118,19 +118,21 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A lease prolonged by its holder, with what happened since: a further try begun, and whether the last one went unanswered."""
+    """What its holder does with a lease between two tries: prolong it for the next one, or give it back until `lease_until`."""
 
     attempt_id: UUID
     lease_token: UUID
+    next_token: UUID  # the same to keep it, GIVEN_BACK to give it back
     lease_until: datetime
-    tries: int
-    unanswered: int
+    tries: int  # tries begun with this: 1 or 0
+    unanswered: int  # whether the last try may have reached the bank and brought no answer: 1 or 0
 
 
 def _attempt(row: Row[Any]) -> Attempt:
     resolution = None
     if row.resolution is not None:
-        resolution = Resolution(from_document(row.resolution["payment"]), row.resolution["refusal"])
+        document = orjson.loads(row.resolution)
+        resolution = Resolution(from_document(document["payment"]), document["refusal"])
     return Attempt(
         id=row.id,
         payment_id=row.payment_id,
@@ -213,12 +215,13 @@ async def get_attempts(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) ->
 
 
 async def renew_leases(tx: Transaction, tenant_id: UUID, renewals: Sequence[Renewal]) -> set[UUID]:
-    """Prolong leases. Returns the ids of those that were still held; the others have been taken over or closed."""
+    """Prolong leases or give them back. Returns the ids of those still held; the others were taken over or closed."""
     parameters = {
         "tenant_id": tenant_id,
         "id": [each.attempt_id for each in renewals],
         "lease_token": [each.lease_token for each in renewals],
         "lease_until": [each.lease_until for each in renewals],
+        "next_token": [each.next_token for each in renewals],
         "tries": [each.tries for each in renewals],
         "unanswered": [each.unanswered for each in renewals],
     }

@@ -100,7 +100,7 @@ _TABLES = (
         opened_at timestamptz not null,
         lease_until timestamptz not null,
         lease_token uuid not null,
-        tries integer not null check (tries > 0),
+        tries integer not null check (tries >= 0),
         unanswered integer not null check (unanswered between 0 and tries),
         sealed_card bytea,
         closed_at timestamptz,

@@ -1,0 +1,130 @@
+"""What the bank's answers mean, as one table. Anything that the table does not hold is Unclear: asked again, never guessed.
+
+Done        the bank did it, or had done it: 200 with a body that says what we asked for
+Refused     the bank will not do it, and asking again changes nothing
+Unclear     it may have done it or not: an error of its own, no answer at all, or one that makes no sense
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from domain.payment import Verb
+
+REPLAYED_HEADER = "x-idempotent-replayed"
+MAX_MESSAGE_LENGTH = 255  # of the bank's words that we keep and show
+MAX_RETRY_AFTER_S = 60.0  # a Retry-After beyond this is not obeyed: recovery asks at least once a minute anyway
+
+
+class Unclarity(StrEnum):
+    """Why an answer is no answer."""
+
+    NOT_SENT = "NOT_SENT"
+    """No connection: the bank can't have seen the request."""
+    NO_ANSWER = "NO_ANSWER"
+    """Sent, and nothing complete came back: the bank may have done it."""
+    BANK_ERROR = "BANK_ERROR"
+    """The bank answered with an error of its own (5xx, 429, 400 `internal_error`)."""
+    UNINTELLIGIBLE = "UNINTELLIGIBLE"
+    """An answer that the contract does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The bank's reference of what it did, and whether this was a replay of an earlier answer."""
+
+    reference: str
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The bank's final no: its code (contract §4) and its words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Ask again with the same key. `may_have_acted`: whether the bank may have done it all the same."""
+
+    why: Unclarity
+    detail: str
+    may_have_acted: bool
+    retry_after_s: float | None = None
+
+
+BankAnswer = Done | Refused | Unclear
+
+# Contract §3: what refuses an operation for good. `…_not_found` is missing on purpose: for an id that the bank itself gave us it
+# means that its database failed (§7.4), so it is Unclear. `internal_error` is too (§7.3).
+REFUSALS: Mapping[Verb, frozenset[str]] = {
+    Verb.AUTHORIZE: frozenset({"invalid_card", "invalid_cvv", "invalid_amount", "card_expired", "insufficient_funds"}),
+    Verb.CAPTURE: frozenset({"authorization_already_used", "authorization_expired", "amount_mismatch"}),
+    Verb.VOID: frozenset({"authorization_already_used"}),
+    Verb.REFUND: frozenset({"already_refunded", "amount_mismatch"}),
+}
+BANK_ERRORS: Mapping[Verb, frozenset[str]] = {
+    Verb.AUTHORIZE: frozenset({"internal_error"}),
+    Verb.CAPTURE: frozenset({"internal_error", "authorization_not_found"}),
+    Verb.VOID: frozenset({"internal_error", "authorization_not_found"}),
+    Verb.REFUND: frozenset({"internal_error", "capture_not_found"}),
+}
+# Contract §1: the injected 500 comes before any work. No other error of the bank's promises that.
+HARMLESS_500 = ("internal_error", "Random failure injection")
+# Contract §2: for each operation its id in the answer, and the status that it then has.
+_REFERENCE: Mapping[Verb, tuple[str, str]] = {
+    Verb.AUTHORIZE: ("authorization_id", "approved"),
+    Verb.CAPTURE: ("capture_id", "captured"),
+    Verb.VOID: ("void_id", "voided"),
+    Verb.REFUND: ("refund_id", "refunded"),
+}
+
+
+def read_answer(verb: Verb, expected: Mapping[str, object], status: int, headers: Mapping[str, str], body: bytes) -> BankAnswer:
+    """What a complete HTTP response means. `expected`: fields that a 200 must repeat from the request, such as the amount."""
+    if status == 200:
+        return _read_success(verb, expected, headers, body)
+    document = _json_object(body) or {}  # on anything but 200 it may as well be text (contract §4)
+    code, message = str(document.get("error", "")), str(document.get("message", ""))
+    if status in (400, 402) and code in REFUSALS[verb]:
+        return Refused(code, message[:MAX_MESSAGE_LENGTH])
+    detail = f"status {status}"
+    if status >= 500:
+        may_have_acted = (code, message) != HARMLESS_500
+        return Unclear(Unclarity.BANK_ERROR, detail, may_have_acted, _retry_after(headers))
+    if status == 429 or code in BANK_ERRORS[verb]:
+        return Unclear(Unclarity.BANK_ERROR, detail, False, _retry_after(headers))
+    return Unclear(Unclarity.UNINTELLIGIBLE, detail, may_have_acted=status < 400)
+
+
+def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[str, str], body: bytes) -> BankAnswer:
+    document = _json_object(body)
+    if document is None:
+        return Unclear(Unclarity.UNINTELLIGIBLE, "status 200 without a JSON object", may_have_acted=True)
+    name, bank_status = _REFERENCE[verb]
+    reference = document.get(name)
+    if not isinstance(reference, str) or not 0 < len(reference) <= 255:
+        return Unclear(Unclarity.UNINTELLIGIBLE, f"status 200 without {name}", may_have_acted=True)
+    for field, value in {"status": bank_status, **expected}.items():
+        if document.get(field) != value:
+            return Unclear(Unclarity.UNINTELLIGIBLE, f"status 200 with another {field}", may_have_acted=True)
+    return Done(reference, headers.get(REPLAYED_HEADER, "").lower() == "true")
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the bank asks us to wait, capped; its other form, a date, is not worth a clock here."""
+    text = headers.get("retry-after", "")
+    return min(float(text), MAX_RETRY_AFTER_S) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -1,0 +1,129 @@
+"""Drives one leased attempt: asks the bank until the answer is a fact, or gives the lease back for recovery to go on later.
+
+No transaction is open while the bank is asked. Before every try the lease outlasts the call, so that no two calls with one key
+are ever in flight (contract §7.7); between two tries it is renewed, together with a durable note of how the last one ended.
+"""
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+from uuid import UUID
+
+from bank.answer import Done, Refused, Unclarity, Unclear
+from bank.client import TOTAL_TIMEOUT_S, AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
+from domain.attempt import Attempt, Resolution
+from domain.backoff import backoff_s
+from domain.payment import Payment, ReviewReason, Verb, review
+from gateway.attempts import Finding, finish, lease_end, may_close
+from gateway.interpretation import interpret
+from gateway.parts import Parts
+from persistence.attempts import GIVEN_BACK, Renewal, renew_leases
+from persistence.payments import lock_payments, save_payments
+
+CALL_S = TOTAL_TIMEOUT_S + 1.0  # what a lease must still hold when a call begins: the call, and clocks that differ
+TRIES_AT_ONCE = 6  # with 5 % independent failures 1.6·10⁻⁸ of all attempts need more; the rest is recovery's
+TRIES_AT_ONCE_UNREACHED = 3  # no connection three times in a row: the bank is away, and the client is better told so
+RETRY_BASE_S, RETRY_CAP_S = 0.2, 2.0  # an error of the bank's is over in an instant; a client is waiting
+REST_BASE_S, REST_CAP_S = 1.0, 30.0  # between rounds; two minutes after the bank is back nothing may be open any more
+TRIES_BEFORE_REVIEW = 12  # unintelligible for so long is no passing trouble
+
+log = logging.getLogger(__name__)
+
+
+async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> Resolution | None:
+    """Ask, and finish. None when the attempt stays open: the bank is away, or somebody else holds the lease by now."""
+    assert may_close(attempt.verb, payment), "an open attempt's payment waits in the state that the verb starts from"
+    call = _call(parts, tenant_id, attempt, payment)
+    unreached = 0
+    for round_try in range(1, TRIES_AT_ONCE + 1):
+        async with parts.bank_slots:
+            prolonged = await _outlast(parts, tenant_id, attempt)
+            if prolonged is None:
+                return None
+            attempt = prolonged
+            answer = await parts.bank.send(call, attempt.bank_key)
+        match answer:
+            case Done() | Refused():
+                outcome = interpret(attempt.verb, payment, answer, attempt.unanswered)
+                finished = await finish(parts, tenant_id, [Finding(attempt, outcome)])
+                if attempt.id not in finished:
+                    log.warning("lease lost: %s was finished by another process", attempt.bank_key)
+                return finished.get(attempt.id)
+            case Unclear(why):
+                log.info("%s %s, try %d: %s %s", attempt.verb.value, attempt.bank_key, attempt.tries, why, answer.detail)
+                unreached = unreached + 1 if why is Unclarity.NOT_SENT else 0
+                if round_try == TRIES_AT_ONCE or unreached == TRIES_AT_ONCE_UNREACHED:
+                    await _give_back(parts, tenant_id, attempt, answer)
+                    return None
+                again = await _prepare_again(parts, tenant_id, attempt, answer, round_try)
+                if again is None:
+                    return None
+                attempt = again
+            case _:
+                assert_never(answer)
+    raise AssertionError("unreachable: the last try returns")
+
+
+async def _outlast(parts: Parts, tenant_id: UUID, attempt: Attempt) -> Attempt | None:
+    """The attempt with a lease that outlasts one call, renewed if waiting for a free slot has used it up. None: lost."""
+    if attempt.lease_until - parts.world.now() >= timedelta(seconds=CALL_S):
+        return attempt
+    return await _renew(parts, tenant_id, attempt, tries=0, unanswered=0)
+
+
+async def _prepare_again(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Unclear, round_try: int) -> Attempt | None:
+    """Note how the try ended, wait, and hold the lease for the next one. None: lost."""
+    wait_s = max(
+        backoff_s(round_try, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, random=parts.world.random()),
+        min(answer.retry_after_s or 0.0, RETRY_CAP_S),
+    )
+    await parts.world.sleep(wait_s)
+    return await _renew(parts, tenant_id, attempt, tries=1, unanswered=int(answer.may_have_acted))
+
+
+async def _renew(parts: Parts, tenant_id: UUID, attempt: Attempt, *, tries: int, unanswered: int) -> Attempt | None:
+    until = lease_end(parts.world.now())
+    renewal = Renewal(attempt.id, attempt.lease_token, attempt.lease_token, until, tries, unanswered)
+    async with parts.database.tenant(tenant_id) as tx:
+        held = await renew_leases(tx, tenant_id, [renewal])
+    if attempt.id not in held:
+        log.warning("lease lost: %s was taken over while waiting", attempt.bank_key)
+        return None
+    return replace(attempt, lease_until=until, tries=attempt.tries + tries, unanswered=attempt.unanswered + unanswered)
+
+
+async def _give_back(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Unclear) -> None:
+    """Leave the attempt open for recovery, due after a rest, and flag its payment once the bank has been odd for long."""
+    rest_s = max(
+        backoff_s(max(attempt.tries, 1), base_s=REST_BASE_S, cap_s=REST_CAP_S, random=parts.world.random()),
+        min(answer.retry_after_s or 0.0, REST_CAP_S),
+    )
+    due = parts.world.now() + timedelta(seconds=rest_s)
+    unanswered = int(answer.may_have_acted)
+    renewal = Renewal(attempt.id, attempt.lease_token, GIVEN_BACK, due, tries=0, unanswered=unanswered)
+    async with parts.database.tenant(tenant_id) as tx:
+        held = await renew_leases(tx, tenant_id, [renewal])
+        if held and answer.why is Unclarity.UNINTELLIGIBLE and attempt.tries >= TRIES_BEFORE_REVIEW:
+            payments = await lock_payments(tx, tenant_id, [attempt.payment_id])
+            flagged = [review(payment, ReviewReason.BANK_UNINTELLIGIBLE) for payment in payments.values()]
+            await save_payments(tx, tenant_id, flagged)
+
+
+def _call(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:
+    amount_minor = payment.amount.minor_units
+    match attempt.verb:
+        case Verb.AUTHORIZE:
+            assert attempt.sealed_card is not None, "an open authorization holds its card"
+            return AuthorizeCall(parts.seal.open(attempt.sealed_card, tenant_id, attempt.id), amount_minor)
+        case Verb.CAPTURE:
+            assert payment.bank.authorization is not None, "only an authorized payment is captured"
+            return CaptureCall(payment.bank.authorization, amount_minor)
+        case Verb.VOID:
+            assert payment.bank.authorization is not None, "only an authorized payment is voided"
+            return VoidCall(payment.bank.authorization)
+        case Verb.REFUND:
+            assert payment.bank.capture is not None, "a capture without a reference is refused before"
+            return RefundCall(payment.bank.capture, amount_minor)
+        case _:
+            assert_never(attempt.verb)

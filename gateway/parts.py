@@ -1,0 +1,34 @@
+"""What the gateway works with, put together by `app/`."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from bank.client import MAX_CONNECTIONS, BankClient
+from gateway.sealing import CardSeal
+from gateway.world import World
+from persistence.database import Database
+
+
+class Wakeups(Protocol):
+    """Tells other processes that attempts have closed. Losing a wake-up delays whoever waits, and loses nothing."""
+
+    def announce(self, attempt_ids: list[UUID]) -> None:
+        """Tell everybody, soon; never blocks."""
+
+    async def wait(self, attempt_id: UUID, timeout_s: float) -> None:
+        """Return when the attempt may have closed, at the latest after `timeout_s` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight (a bulkhead)."""
+
+    database: Database
+    bank: BankClient
+    world: World
+    seal: CardSeal
+    fingerprint_secret: bytes = field(repr=False)
+    wakeups: Wakeups
+    bank_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTIONS))

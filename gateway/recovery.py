@@ -1,0 +1,97 @@
+"""Recovery: takes over open attempts whose lease ran out and climbs the same stairs as a request. There is no second code path."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from domain.attempt import Attempt
+from domain.payment import Payment
+from gateway.attempts import lease_end
+from gateway.driving import drive
+from gateway.parts import Parts
+from persistence.attempts import lease_due_attempts, tenants_with_due_attempts
+from persistence.database import Database, DatabaseAway
+from persistence.payments import get_payments
+
+MAX_AT_ONCE = 100  # attempts driven at a time: some 100 a second at the bank's middling latency, a third of what it can take
+TICK_S = 0.5  # between two looks at what is due; one look is one index scan
+
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """The worker's loop. `watch` is a database with the worker's login, which sees across tenants who has work due."""
+
+    def __init__(self, parts: Parts, watch: Database) -> None:
+        self._parts = parts
+        self._watch = watch
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stopped: asyncio.Event, on_tick: Callable[[], None] = lambda: None) -> None:
+        """Look for due attempts until `stopped` is set, then finish what is under way."""
+        while not stopped.is_set():
+            try:
+                await self.start_due()
+            except DatabaseAway as error:
+                log.warning("the database is away, looking again in %.1f s: %s", TICK_S, error)
+            on_tick()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await stopped.wait()
+        await self.settle()
+
+    async def run_once(self) -> int:
+        """Drive everything that is due now to an outcome or to its next rest. Returns how many attempts that were."""
+        started = await self.start_due()
+        await self.settle()
+        return started
+
+    async def start_due(self) -> int:
+        """Lease what is due and start driving it, as far as there is room. Returns how many."""
+        room = MAX_AT_ONCE - len(self._tasks)
+        if room <= 0:
+            return 0
+        async with self._watch.without_tenant() as tx:
+            tenants = await tenants_with_due_attempts(tx, self._parts.world.now())
+        started = 0
+        for tenant_id in tenants:
+            started += await self._start_due_of(tenant_id, room - started)
+            if started >= room:
+                break
+        return started
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way. Every attempt ends by itself: its calls and its tries are bounded."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def _start_due_of(self, tenant_id: UUID, room: int) -> int:
+        now = self._parts.world.now()
+        async with self._parts.database.tenant(tenant_id) as tx:
+            attempts = await lease_due_attempts(
+                tx,
+                tenant_id,
+                now=now,
+                lease_until=lease_end(now),
+                lease_token=self._parts.world.new_uuid(),
+                limit=room,
+            )
+            payments = await get_payments(tx, tenant_id, [attempt.payment_id for attempt in attempts])
+        for attempt in attempts:
+            task = asyncio.create_task(self._drive(tenant_id, attempt, payments[attempt.payment_id]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(attempts)
+
+    async def _drive(self, tenant_id: UUID, attempt: Attempt, payment: Payment) -> None:
+        try:
+            resolution = await drive(self._parts, tenant_id, attempt, payment)
+        except DatabaseAway as error:
+            log.warning("%s stays open, the database is away: %s", attempt.bank_key, error)
+        except Exception:
+            log.exception("%s stays open", attempt.bank_key)
+        else:
+            if resolution is not None:
+                log.info("recovered %s %s: %s", attempt.verb.value, attempt.bank_key, resolution.payment.state.value)
