@@ -52,4 +52,4 @@ def up(
 def default_data() -> Path:
     """`.data` beside pyproject.toml when this is a checkout, in the current folder when it is installed."""
     root = Path(__file__).resolve().parents[2]
-    return (root if (root / "pyproject.toml").exists() else Path.cwd()) / ".data"
+    return (root if (root / "dev.py").exists() else Path.cwd()) / ".data"

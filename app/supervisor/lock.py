@@ -1,4 +1,4 @@
-"""One `up` per data folder."""
+"""One `up` per data folder, and no `dev.py clean` under a checkout that runs."""
 
 import fcntl
 import os
@@ -35,3 +35,15 @@ class DataLock:
     def release(self) -> None:
         """Lets others in. The file stays: removing it would let two others hold a lock of the same name."""
         os.close(self._file)
+
+
+def checkout() -> Path | None:
+    """The checkout that this runs from; None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "dev.py").exists() else None
+
+
+def mark_checkout_as_used() -> None:
+    """Shares a lock on the checkout's folder for the rest of this process; `dev.py clean` asks for all of it."""
+    if root := checkout():
+        fcntl.flock(os.open(root, os.O_RDONLY), fcntl.LOCK_SH)

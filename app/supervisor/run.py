@@ -17,7 +17,7 @@ from app.embedded.ports import PortTakenError
 from app.embedded.server import EmbeddedServerError, launched, make_folder
 from app.supervisor.child import StartError
 from app.supervisor.configuration import ConfigurationError, Options
-from app.supervisor.lock import AlreadyRunningError, DataLock
+from app.supervisor.lock import AlreadyRunningError, DataLock, mark_checkout_as_used
 from app.supervisor.show import show
 from app.supervisor.system import Ready, System
 
@@ -25,7 +25,7 @@ DEMO_S = 600.0  # the demo takes a minute; a bank made slow by its environment i
 DEMO_STOP_S = 5.0  # it has nothing to finish
 INTERRUPTED = 130  # the shells' exit code for Ctrl-C
 
-ENTRY = (sys.executable, "-m", "app")
+ENTRY = (sys.executable, "-P", "-m", "app")  # -P: the folder we are in may have an `app` of its own
 FAILURES = (StartError, EmbeddedServerError, ConfigurationError, PortTakenError, AlreadyRunningError, OSError)
 
 Then = Callable[[System, Ready], Awaitable[int]]
@@ -68,6 +68,7 @@ def demo(options: Options, *, entry: Sequence[str] | None = None) -> int:
 async def _run(options: Options, entry: Sequence[str], then: Then, *, code_when_stopped: int) -> int:
     """Starts, does what comes then, and stops; a signal ends it early, a second one hastens the end."""
     try:
+        mark_checkout_as_used()
         make_folder(options.data)
         lock = DataLock(options.data)
     except (AlreadyRunningError, OSError) as error:

@@ -20,12 +20,17 @@ def note(text: str) -> None:
         file.write(f"{text} {os.getpid()}\n")
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 class Yes(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -47,7 +52,7 @@ def live(name: str) -> None:
 
     signal.signal(signal.SIGTERM, leave)
     note(f"{name} started")
-    print(f"{name} is up", flush=True)
+    say(f"{name} is up")
     while True:
         signal.pause()
 
@@ -78,14 +83,14 @@ def main(arguments: list[str]) -> None:
             note("migrate")
         case ["partners", "create", *_]:
             note("partner created")
-            print(json.dumps({"id": "par_1"}))
+            say(json.dumps({"id": "par_1"}))
         case ["keys", "create", *_]:
             note("key created")
-            print(json.dumps({"id": "key_1", "key": key_of(os.environ["PARTNER_API_PEPPER"])}))
+            say(json.dumps({"id": "key_1", "key": key_of(os.environ["PARTNER_API_PEPPER"])}))
         case ["keys", "check", key]:
             sys.exit(0 if key == key_of(os.environ["PARTNER_API_PEPPER"]) else 1)
         case ["demo"]:
-            print(f"demo on {os.environ['PARTNER_API_DEMO_GRAPHQL_URL']}", flush=True)
+            say(f"demo on {os.environ['PARTNER_API_DEMO_GRAPHQL_URL']}")
             sys.exit(int(os.environ.get("STAND_IN_DEMO_EXIT", "0")))
         case _:
             sys.exit(f"no such command: {arguments}")
