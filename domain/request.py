@@ -3,6 +3,7 @@
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from domain.answer import InputProblem, InvalidInput
@@ -14,6 +15,13 @@ MAX_NAME_LENGTH = 255  # order, customer and idempotency keys: what fits the ban
 FARTHEST_EXPIRY_YEARS = 50  # issuers print at most 20; anything beyond 50 is a typing error
 
 Path = tuple[str, ...]
+
+
+class WaitFor(StrEnum):
+    """What a caller of authorizePayment waits for."""
+
+    OUTCOME = "OUTCOME"
+    ACCEPTANCE = "ACCEPTANCE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,8 @@ def as_integer(raw: object) -> int | None:
         return None
     if isinstance(raw, int):
         return raw
-    if isinstance(raw, float) and raw.is_integer() and abs(raw) < 2**53:
-        return int(raw)  # 100.0: JSON does not tell it from 100
+    if isinstance(raw, float) and raw.is_integer() and not 2**53 <= abs(raw) < 2**63:
+        return int(raw)  # 100.0: JSON does not tell it from 100; in between, a float may not be the number that was meant
     if isinstance(raw, str) and len(raw) <= 20:  # 20 characters hold every 64-bit integer and its sign
         digits = raw[1:] if raw[:1] == "-" else raw
         return int(raw) if digits.isascii() and digits.isdigit() else None

@@ -6,13 +6,12 @@ The bank's task outlives the caller: a client that hangs up must not make us han
 import asyncio
 import logging
 from datetime import timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from domain.answer import Answer, IdempotencyInProgress, InvalidTransition, Performed
 from domain.attempt import Attempt, Resolution
 from domain.payment import Payment, Verb
-from domain.request import AuthorizeRequest, OperateRequest
+from domain.request import AuthorizeRequest, OperateRequest, WaitFor
 from gateway.attempts import Beginning, Begun, Known, begin_authorizations, begin_operations
 from gateway.driving import drive
 from gateway.parts import Parts
@@ -32,13 +31,6 @@ log = logging.getLogger(__name__)
 
 class Overloaded(Exception):
     """So many payments are under way that another one could not be carried. Weather: 503 with Retry-After; nothing was done."""
-
-
-class WaitFor(StrEnum):
-    """What a caller waits for."""
-
-    OUTCOME = "OUTCOME"
-    ACCEPTANCE = "ACCEPTANCE"
 
 
 class Gateway:

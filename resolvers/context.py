@@ -1,0 +1,38 @@
+"""What a request carries to its resolvers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from domain.api_key import ApiKey
+from domain.payment import PendingOperation
+from gateway.gateway import Gateway
+from gateway.world import World
+from persistence.database import Database
+from persistence.loaders import pending_operation_loader
+
+
+@dataclass
+class Context:
+    """The caller, and what serves him. One for each request, so that a loader never outlives it."""
+
+    caller: ApiKey
+    gateway: Gateway
+    database: Database
+    world: World
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose data this request may see: the presented key's, and nothing in the request can change it."""
+        return self.caller.tenant_id
+
+    @cached_property
+    def pending_operations(self) -> DataLoader[UUID, PendingOperation | None]:
+        """The operation under way of each payment, for `schema.payment`."""
+        return pending_operation_loader(self.database, self.tenant_id)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,23 @@
+"""`node(id:)`: anything that has an id."""
+
+import strawberry
+
+from domain.ids import IdKind, decode_id
+from resolvers.context import Info
+from resolvers.payments import payment
+from resolvers.viewer import own_partner
+from schema.node import Node
+from schema.viewer import api_key_of
+
+
+async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
+    """What this id names, if it is the caller's; null for anything else, known or not."""
+    match decode_id(id):
+        case (IdKind.PAYMENT, _):
+            return await payment(info, id)
+        case (IdKind.PARTNER, value) if value == info.context.tenant_id:
+            return await own_partner(info)
+        case (IdKind.API_KEY, value) if value == info.context.caller.id:
+            return api_key_of(info.context.caller)
+        case _:
+            return None

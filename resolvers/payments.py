@@ -1,0 +1,191 @@
+"""Payments: four operations, and four ways to look at them."""
+
+from typing import cast
+
+import strawberry
+
+from domain.answer import Answer, InvalidInput, Performed
+from domain.ids import IdKind, decode_id_of
+from domain.order import decisive_payment, order_payment
+from domain.payment import Verb
+from domain.request import MAX_NAME_LENGTH, RawAuthorize, RawCard, WaitFor, as_integer, parse_authorize, parse_operate
+from persistence.attempts import open_attempts_of
+from persistence.payment_pages import MAX_PAGE, Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
+from persistence.payments import get_payments, get_payments_of_orders
+from resolvers.context import Context, Info
+from resolvers.given import given
+from resolvers.refused_argument import RefusedArgument
+from schema import inputs
+from schema.connection import PageInfo, PaymentConnection, PaymentEdge
+from schema.errors import ErrorType, error_of
+from schema.order import OrderPayment, order_payment_of
+from schema.payment import Payment, payment_of
+from schema.results import (
+    AuthorizePaymentResult,
+    CapturePaymentResult,
+    PaymentPayload,
+    RefundPaymentResult,
+    VoidPaymentResult,
+)
+
+DEFAULT_PAGE = 20  # rows when a client does not say
+
+
+async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> AuthorizePaymentResult:  # noqa: A002
+    """Hold money on a card for an order."""
+    context = info.context
+    card = input.source.card
+    assert card is not None, "@oneOf: exactly one source, and there is but one kind"
+    raw = RawAuthorize(
+        idempotency_key=input.idempotency_key,
+        order_id=input.order_id,
+        customer_id=input.customer_id,
+        minor_units=input.amount.minor_units,
+        currency=input.amount.currency,
+        card=RawCard(card.number, card.cvv, card.expiry_month, card.expiry_year),
+    )
+    request = parse_authorize(raw, context.world.now())
+    if isinstance(request, InvalidInput):
+        return cast(AuthorizePaymentResult, error_of(request))
+    answer = await context.gateway.authorize(context.tenant_id, request, given(input.wait) or WaitFor.OUTCOME)
+    return cast(AuthorizePaymentResult, _answered(answer))
+
+
+async def capture_payment(info: Info, input: inputs.CapturePaymentInput) -> CapturePaymentResult:  # noqa: A002
+    """Take the held money."""
+    return cast(CapturePaymentResult, await _operate(info.context, Verb.CAPTURE, input))
+
+
+async def void_payment(info: Info, input: inputs.VoidPaymentInput) -> VoidPaymentResult:  # noqa: A002
+    """Give a hold up."""
+    return cast(VoidPaymentResult, await _operate(info.context, Verb.VOID, input))
+
+
+async def refund_payment(info: Info, input: inputs.RefundPaymentInput) -> RefundPaymentResult:  # noqa: A002
+    """Pay captured money back."""
+    return cast(RefundPaymentResult, await _operate(info.context, Verb.REFUND, input))
+
+
+async def _operate(
+    context: Context,
+    verb: Verb,
+    wish: inputs.CapturePaymentInput | inputs.VoidPaymentInput | inputs.RefundPaymentInput,
+) -> PaymentPayload | ErrorType:
+    request = parse_operate(wish.idempotency_key, wish.payment_id)
+    if isinstance(request, InvalidInput):
+        return error_of(request)
+    return _answered(await context.gateway.operate(context.tenant_id, verb, request))
+
+
+def _answered(answer: Answer) -> PaymentPayload | ErrorType:
+    if isinstance(answer, Performed):
+        return PaymentPayload(payment=payment_of(answer.payment, answer.pending), replayed=answer.replayed)
+    return error_of(answer)
+
+
+async def payment(info: Info, id: strawberry.ID) -> Payment | None:  # noqa: A002
+    """One payment by its id."""
+    payment_id = decode_id_of(IdKind.PAYMENT, id)
+    if payment_id is None:
+        return None
+    context = info.context
+    async with context.database.tenant(context.tenant_id) as tx:
+        found = (await get_payments(tx, context.tenant_id, [payment_id])).get(payment_id)
+    return payment_of(found) if found else None
+
+
+async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
+    """May this order be shipped?"""
+    context = info.context
+    if not 0 < len(order_id) <= MAX_NAME_LENGTH or not order_id.isprintable():
+        raise RefusedArgument(["orderId"], f"An order id has 1 to {MAX_NAME_LENGTH} printable characters.")
+    async with context.database.tenant(context.tenant_id) as tx:
+        decisive = decisive_payment(await get_payments_of_orders(tx, context.tenant_id, [order_id]))
+        under_way = await open_attempts_of(tx, context.tenant_id, [decisive.id]) if decisive else {}
+    attempt = under_way.get(decisive.id) if decisive else None
+    answer = order_payment(decisive, attempt.pending if attempt else None, context.world.now())
+    return order_payment_of(order_id, answer)
+
+
+async def payments(
+    info: Info,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    where: inputs.PaymentFilter | None,
+) -> PaymentConnection:
+    """A page of payments, newest first."""
+    context = info.context
+    if first is not None and last is not None:
+        raise RefusedArgument(["last"], "Give `first` or `last`, not both.")
+    limit = _page_size("last", last) if last is not None else _page_size("first", first)
+    behind, ahead = _cursor("after", after), _cursor("before", before)
+    matching = _where(where)
+    async with context.database.tenant(context.tenant_id) as tx:
+        page = await page_of_payments(
+            tx,
+            context.tenant_id,
+            matching,
+            limit=limit,
+            backward=last is not None,
+            after=behind,
+            before=ahead,
+        )
+
+    async def count() -> int:
+        async with context.database.tenant(context.tenant_id) as tx:
+            return await count_payments(tx, context.tenant_id, matching)
+
+    edges = [PaymentEdge(cursor=cursor_of(each).encode(), node=payment_of(each)) for each in page.payments]
+    page_info = PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+    return PaymentConnection(count=count, edges=edges, page_info=page_info)
+
+
+def _page_size(argument: str, size: int | None) -> int:
+    if size is None:
+        return DEFAULT_PAGE
+    if not 0 <= size <= MAX_PAGE:
+        raise RefusedArgument([argument], f"A page has 0 to {MAX_PAGE} rows.")
+    return size
+
+
+def _cursor(argument: str, text: str | None) -> Cursor | None:
+    if text is None:
+        return None
+    cursor = Cursor.decode(text)
+    if cursor is None:
+        raise RefusedArgument([argument], "This is no cursor of ours; give one from an edge or from `pageInfo`.")
+    return cursor
+
+
+def _where(where: inputs.PaymentFilter | None) -> PaymentFilter:
+    if where is None:
+        return PaymentFilter()
+    for name, text in (("orderId", given(where.order_id)), ("customerId", given(where.customer_id))):
+        if text is not None and not text.isprintable():
+            raise RefusedArgument(["filter", name], "It has a character that can't be printed, so nothing can match.")
+    return PaymentFilter(
+        order_id=given(where.order_id),
+        customer_id=given(where.customer_id),
+        states=given(where.states),
+        created_after=given(where.created_after),
+        created_before=given(where.created_before),
+        min_amount=_amount("minAmount", given(where.min_amount)),
+        max_amount=_amount("maxAmount", given(where.max_amount)),
+    )
+
+
+def _amount(name: str, raw: object) -> int | None:
+    if raw is None:
+        return None
+    value = as_integer(raw)
+    if value is None or not -(2**63) <= value < 2**63:
+        raise RefusedArgument(["filter", name], "An amount is a whole number of minor units that fits 64 bits.")
+    return value

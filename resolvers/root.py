@@ -1,0 +1,95 @@
+"""The roots: every operation, its arguments and its description."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers import nodes, payments, viewer
+from resolvers.context import Info
+from resolvers.given import given
+from schema import inputs
+from schema.connection import PaymentConnection
+from schema.node import Node
+from schema.order import OrderPayment
+from schema.payment import Payment
+from schema.results import AuthorizePaymentResult, CapturePaymentResult, RefundPaymentResult, VoidPaymentResult
+from schema.viewer import Viewer
+
+PaymentId = Annotated[strawberry.ID, strawberry.argument(description="A payment's id, `pay_…`.")]
+
+
+@strawberry.type(description="What can be asked. Everything is the caller's own: other partners' things don't exist here.")
+class Query:
+    @strawberry.field(description="Who is asking: the partner and the key.")
+    async def viewer(self, info: Info) -> Viewer:
+        return await viewer.viewer(info)
+
+    @strawberry.field(description="Anything with an id. Null for what does not exist or is not yours.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Any id of this API.")],  # noqa: A002
+    ) -> Node | None:
+        return await nodes.node(info, id)
+
+    @strawberry.field(description="One payment. Null for what does not exist or is not yours.")
+    async def payment(self, info: Info, id: PaymentId) -> Payment | None:  # noqa: A002
+        return await payments.payment(info, id)
+
+    @strawberry.field(description="Payments, newest first, in pages that stay stable while new ones arrive.")
+    async def payments(
+        self,
+        info: Info,
+        first: inputs.First = strawberry.UNSET,
+        after: inputs.After = strawberry.UNSET,
+        last: inputs.Last = strawberry.UNSET,
+        before: inputs.Before = strawberry.UNSET,
+        filter: Annotated[  # noqa: A002
+            inputs.PaymentFilter | None, strawberry.argument(description="Which payments; all without it.")
+        ] = strawberry.UNSET,
+    ) -> PaymentConnection:
+        return await payments.payments(
+            info, first=given(first), after=given(after), last=given(last), before=given(before), where=given(filter)
+        )
+
+    @strawberry.field(description="May this order be shipped? The one question a warehouse asks.")
+    async def order_payment(
+        self, info: Info, order_id: Annotated[str, strawberry.argument(description="Your order.")]
+    ) -> OrderPayment:
+        return await payments.order_payment_query(info, order_id)
+
+
+# Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
+@strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
+class Mutation:
+    @strawberry.mutation(description="Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
+    async def authorize_payment(
+        self,
+        info: Info,
+        input: Annotated[inputs.AuthorizePaymentInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> AuthorizePaymentResult | None:
+        return await payments.authorize_payment(info, input)
+
+    @strawberry.mutation(description="Take the held money, all of it. Do it when the goods leave.")
+    async def capture_payment(
+        self,
+        info: Info,
+        input: Annotated[inputs.CapturePaymentInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> CapturePaymentResult | None:
+        return await payments.capture_payment(info, input)
+
+    @strawberry.mutation(description="Give a hold up. Nothing is charged.")
+    async def void_payment(
+        self,
+        info: Info,
+        input: Annotated[inputs.VoidPaymentInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> VoidPaymentResult | None:
+        return await payments.void_payment(info, input)
+
+    @strawberry.mutation(description="Pay captured money back, all of it.")
+    async def refund_payment(
+        self,
+        info: Info,
+        input: Annotated[inputs.RefundPaymentInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> RefundPaymentResult | None:
+        return await payments.refund_payment(info, input)

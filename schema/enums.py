@@ -1,0 +1,143 @@
+"""The domain's enums as GraphQL's, every value with its description. Annotate fields with the domain's classes."""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from typing import Any, TypeVar, cast
+
+import strawberry
+
+from domain.card import CardBrand
+from domain.order import ShipReason
+from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
+from domain.request import WaitFor
+
+
+class ErrorCode(StrEnum):
+    """What kind of refusal a UserError is, for programs."""
+
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID_TRANSITION = "INVALID_TRANSITION"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
+    ORDER_ALREADY_PAID = "ORDER_ALREADY_PAID"
+
+
+_E = TypeVar("_E", bound=Enum)
+
+
+def _publish(enum: type[_E], name: str, description: str, values: Mapping[_E, str]) -> None:
+    """Make `enum` a GraphQL enum. Every member has to be described: a missing one fails at import."""
+    assert set(values) == set(enum), f"{name}: each value has a description"
+    strawberry.enum(enum, name=name, description=description)
+    for value in cast(Any, enum).__strawberry_definition__.values:
+        value.description = values[enum[value.name]]
+
+
+_publish(
+    PaymentState,
+    "PaymentState",
+    "Where a payment stands: PENDING → AUTHORIZED → CAPTURED → REFUNDED, with DECLINED, VOIDED and EXPIRED as other ends.",
+    {
+        PaymentState.PENDING: "Accepted and durable; the bank has not answered the authorization yet.",
+        PaymentState.AUTHORIZED: "The bank holds the amount on the card. It can be captured or voided.",
+        PaymentState.CAPTURED: "The money has been taken. It can be refunded.",
+        PaymentState.VOIDED: "The hold was given up before a capture; nothing was charged. Final.",
+        PaymentState.REFUNDED: "The captured money has been paid back. Final.",
+        PaymentState.DECLINED: "The bank refused the authorization; `decline` says why. Final; the order can be tried again.",
+        PaymentState.EXPIRED: "The hold ran out before a capture; nothing was charged. Final; the order can be tried again.",
+    },
+)
+_publish(
+    Verb,
+    "PaymentOperation",
+    "What can be asked of the bank for a payment.",
+    {
+        Verb.AUTHORIZE: "Hold the amount on the card.",
+        Verb.CAPTURE: "Take the held amount.",
+        Verb.VOID: "Give the hold up.",
+        Verb.REFUND: "Pay the captured amount back.",
+    },
+)
+_publish(
+    CardBrand,
+    "CardBrand",
+    "The card's network.",
+    {
+        CardBrand.VISA: "Visa.",
+        CardBrand.MASTERCARD: "Mastercard.",
+        CardBrand.AMERICAN_EXPRESS: "American Express.",
+        CardBrand.DISCOVER: "Discover.",
+        CardBrand.OTHER: "Any other network.",
+    },
+)
+_publish(
+    DeclineCode,
+    "DeclineCode",
+    "Why the bank refused an authorization.",
+    {
+        DeclineCode.INVALID_CARD: "The bank knows no such card.",
+        DeclineCode.INVALID_CVV: "The security code is not this card's.",
+        DeclineCode.CARD_EXPIRED: "The card has expired at the bank, whatever is printed on it.",
+        DeclineCode.INSUFFICIENT_FUNDS: "The available balance is less than the amount.",
+        DeclineCode.REFUSED: "Another reason; the message has the bank's words.",
+    },
+)
+_publish(
+    ReviewReason,
+    "ReviewReason",
+    "What our operators have to look at.",
+    {
+        ReviewReason.POSSIBLE_ORPHAN_HOLD: (
+            "A try to authorize ended without an answer: a second hold on the card can't be ruled out until it expires."
+        ),
+        ReviewReason.CAPTURE_REFERENCE_UNKNOWN: (
+            "The bank captured but its answer was lost; without its reference the payment can't be refunded through the API."
+        ),
+        ReviewReason.VOID_REFERENCE_UNKNOWN: "The bank voided but its answer was lost; only its reference is missing.",
+        ReviewReason.REFUND_REFERENCE_UNKNOWN: "The bank refunded but its answer was lost; only its reference is missing.",
+        ReviewReason.BANK_DISAGREES: "The bank refused what our records allow.",
+        ReviewReason.BANK_UNINTELLIGIBLE: "The bank keeps giving an answer that its contract does not know.",
+    },
+)
+_publish(
+    ShipReason,
+    "ShipReason",
+    "Why an order may, or may not, be shipped.",
+    {
+        ShipReason.FUNDS_HELD: "Ready: the amount is held. Capture when the goods leave.",
+        ShipReason.FUNDS_CAPTURED: "Ready: the money has been taken.",
+        ShipReason.NO_PAYMENT: "Not ready: nobody has tried to pay this order.",
+        ShipReason.AWAITING_BANK: "Not ready: the bank has not answered the authorization yet.",
+        ShipReason.OPERATION_PENDING: "Not ready: a capture, a void or a refund is under way. Ask again in a moment.",
+        ShipReason.DECLINED: "Not ready: the bank refused the card.",
+        ShipReason.VOIDED: "Not ready: the hold was given up.",
+        ShipReason.REFUNDED: "Not ready: the money was paid back.",
+        ShipReason.HOLD_EXPIRED: "Not ready: the hold has run out, or will any moment.",
+    },
+)
+_publish(
+    WaitFor,
+    "WaitFor",
+    "What the answer of authorizePayment waits for.",
+    {
+        WaitFor.OUTCOME: (
+            "The bank's answer, for 8 seconds at most; after that the payment is answered as PENDING and its outcome follows. "
+            "While the bank can't be reached at all, PENDING is answered at once."
+        ),
+        WaitFor.ACCEPTANCE: "Only that the payment is durable: PENDING is answered at once and the outcome follows.",
+    },
+)
+_publish(
+    ErrorCode,
+    "ErrorCode",
+    "What kind of refusal a UserError is, for programs. A refusal means that nothing was done.",
+    {
+        ErrorCode.INVALID_INPUT: "The input breaks a rule; `path` says where. The idempotency key is not used up.",
+        ErrorCode.NOT_FOUND: "There is no such thing among yours.",
+        ErrorCode.INVALID_TRANSITION: "The payment's state, an operation under way, or the bank stands against it.",
+        ErrorCode.IDEMPOTENCY_MISMATCH: "The idempotency key was used before with other input.",
+        ErrorCode.IDEMPOTENCY_IN_PROGRESS: "The first request with this idempotency key is still running. Ask again.",
+        ErrorCode.ORDER_ALREADY_PAID: "The order has a live payment: pending, authorized or captured.",
+    },
+)

@@ -1,0 +1,119 @@
+"""Refusals as types: each kind of `domain.answer.Refusal` has one here, and a test proves that none is missing."""
+
+from typing import assert_never
+
+import strawberry
+
+from domain import answer
+from domain.ids import IdKind, encode_id
+from domain.payment import PaymentState
+from schema.enums import ErrorCode
+
+
+@strawberry.interface(description="A refusal: nothing was done. `code` is for programs, `message` for people.")
+class UserError:
+    code: ErrorCode = strawberry.field(description="What kind of refusal.")
+    message: str = strawberry.field(description="What was wrong and what to do, in a sentence.")
+    path: list[str] | None = strawberry.field(description='Where in the arguments: `["input", "amount", "minorUnits"]`.')
+
+
+@strawberry.type(description="One thing wrong with the input.")
+class InputProblem:
+    path: list[str] = strawberry.field(description="Where in the arguments.")
+    message: str = strawberry.field(description="What was wrong and what to do.")
+
+
+@strawberry.type(description="The input breaks a rule. The idempotency key is not used up.")
+class InvalidInputError(UserError):
+    problems: list[InputProblem] = strawberry.field(description="Everything that is wrong; `path` and `message` are the first's.")
+
+
+@strawberry.type(description="There is no such thing among yours.")
+class NotFoundError(UserError):
+    pass
+
+
+@strawberry.type(description="The payment's state, an operation under way, or the bank stands against it.")
+class InvalidTransitionError(UserError):
+    payment_id: strawberry.ID = strawberry.field(description="The payment.")
+    current_state: PaymentState = strawberry.field(description="Its state.")
+
+
+@strawberry.type(description="The idempotency key was used before with other input. Use a new key for a new request.")
+class IdempotencyMismatchError(UserError):
+    pass
+
+
+@strawberry.type(description="The first request with this idempotency key is still running. Repeat this one in a moment.")
+class IdempotencyInProgressError(UserError):
+    pass
+
+
+@strawberry.type(description="The order has a live payment: pending, authorized or captured.")
+class OrderAlreadyPaidError(UserError):
+    payment_id: strawberry.ID = strawberry.field(description="The live payment.")
+    current_state: PaymentState = strawberry.field(description="Its state.")
+
+
+ErrorType = (
+    InvalidInputError
+    | NotFoundError
+    | InvalidTransitionError
+    | IdempotencyMismatchError
+    | IdempotencyInProgressError
+    | OrderAlreadyPaidError
+)
+KEY_PATH = ["input", "idempotencyKey"]
+
+
+def error_of(refusal: answer.Refusal) -> ErrorType:
+    """A refusal as the schema shows it."""
+    match refusal:
+        case answer.InvalidInput(problems):
+            return InvalidInputError(
+                code=ErrorCode.INVALID_INPUT,
+                message=problems[0].message,
+                path=list(problems[0].path),
+                problems=[InputProblem(path=list(each.path), message=each.message) for each in problems],
+            )
+        case answer.NotFound(path, what):
+            return NotFoundError(
+                code=ErrorCode.NOT_FOUND,
+                message=f"There is no {what} of yours with this id.",
+                path=list(path),
+            )
+        case answer.InvalidTransition(payment_id, state, message):
+            return InvalidTransitionError(
+                code=ErrorCode.INVALID_TRANSITION,
+                message=message,
+                path=["input", "paymentId"],
+                payment_id=strawberry.ID(encode_id(IdKind.PAYMENT, payment_id)),
+                current_state=state,
+            )
+        case answer.IdempotencyMismatch():
+            return IdempotencyMismatchError(
+                code=ErrorCode.IDEMPOTENCY_MISMATCH,
+                message=(
+                    "This idempotency key was used before with other input. Nothing was done; use a new key for a new request, "
+                    "or repeat the first one unchanged."
+                ),
+                path=KEY_PATH,
+            )
+        case answer.IdempotencyInProgress():
+            return IdempotencyInProgressError(
+                code=ErrorCode.IDEMPOTENCY_IN_PROGRESS,
+                message="The first request with this idempotency key is still running. Repeat this one in a moment.",
+                path=KEY_PATH,
+            )
+        case answer.OrderAlreadyPaid(_, payment_id, state):
+            return OrderAlreadyPaidError(
+                code=ErrorCode.ORDER_ALREADY_PAID,
+                message=(
+                    f"This order has a payment that is {state.value}. Void or refund that one before the order is paid again."
+                ),
+                path=["input", "orderId"],
+                payment_id=strawberry.ID(encode_id(IdKind.PAYMENT, payment_id)),
+                current_state=state,
+            )
+        case _:
+            assert_never(refusal)

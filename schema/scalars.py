@@ -1,0 +1,85 @@
+"""Scalars. They take a value's shape; what it means is checked in `domain.request`, which answers with a path and a sentence."""
+
+from datetime import UTC, datetime
+from typing import NewType, cast
+
+import strawberry
+from graphql import EnumValueNode, FloatValueNode, IntValueNode, StringValueNode, ValueNode
+from strawberry.types.scalar import ScalarDefinition
+
+MinorUnits = NewType("MinorUnits", int)
+CurrencyCode = NewType("CurrencyCode", str)
+
+MAX_NUMBER_LENGTH = 40  # characters of a number in a document; 2^63 has 19
+INTEGER_OR_TEXT = "expected a whole number in the currency's minor unit, such as 1999 for $19.99"
+
+
+def _minor_units(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(INTEGER_OR_TEXT)
+    return value
+
+
+def _minor_units_literal(node: ValueNode, _variables: object = None) -> object:
+    if not isinstance(node, IntValueNode | FloatValueNode | StringValueNode) or len(node.value) > MAX_NUMBER_LENGTH:
+        raise ValueError(INTEGER_OR_TEXT)
+    if isinstance(node, IntValueNode):
+        return int(node.value)
+    return float(node.value) if isinstance(node, FloatValueNode) else node.value
+
+
+def _currency(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected an ISO 4217 code, such as USD")
+    return value
+
+
+def _currency_literal(node: ValueNode, _variables: object = None) -> str:
+    if not isinstance(node, EnumValueNode | StringValueNode):
+        raise ValueError("expected an ISO 4217 code, such as USD")
+    return node.value
+
+
+def _time(value: object) -> datetime:
+    try:
+        time = datetime.fromisoformat(cast(str, value))
+    except (TypeError, ValueError):
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ValueError("expected a time with its offset, such as 2030-01-31T12:00:00Z")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time between the years 1 and 9999") from None
+
+
+def _show_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    MinorUnits: strawberry.scalar(
+        name="MinorUnits",
+        description=(
+            "An amount as a whole number in the minor unit of its currency: 1999 is $19.99. 64 bits, so never Int and "
+            "never a float; as input, decimal text is taken too, because JavaScript's numbers end at 2^53."
+        ),
+        serialize=int,
+        parse_value=_minor_units,
+        parse_literal=_minor_units_literal,
+    ),
+    CurrencyCode: strawberry.scalar(
+        name="CurrencyCode",
+        description="An ISO 4217 currency code. Today only USD can be charged.",
+        serialize=str,
+        parse_value=_currency,
+        parse_literal=_currency_literal,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in time: RFC 3339, answered in UTC with a Z, to the microsecond.",
+        serialize=_show_time,
+        parse_value=_time,
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    ),
+}

@@ -1,0 +1,50 @@
+"""Who is asking."""
+
+from datetime import datetime
+
+import strawberry
+
+from domain.api_key import ApiKey as DomainApiKey
+from domain.ids import IdKind, encode_id
+from domain.partner import Partner as DomainPartner
+from schema.node import Node
+
+
+@strawberry.type(description="A business with access to this API.")
+class Partner(Node):
+    name: str = strawberry.field(description="Its name.")
+    created_at: datetime = strawberry.field(description="Since when it is a partner.")
+
+
+@strawberry.type(description="An API key, without its secret.")
+class ApiKey(Node):
+    name: str = strawberry.field(description="What you called it.")
+    prefix: str = strawberry.field(description="How the key begins, to tell it from your others.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    revoked_at: datetime | None = strawberry.field(description="Since when it is refused; null while it is good.")
+
+
+@strawberry.type(description="Who is asking: the partner, and the key that was presented.")
+class Viewer:
+    partner: Partner = strawberry.field(description="You.")
+    api_key: ApiKey = strawberry.field(description="The key of this request.")
+
+
+def partner_of(partner: DomainPartner) -> Partner:
+    """A partner as the schema shows it."""
+    return Partner(
+        id=strawberry.ID(encode_id(IdKind.PARTNER, partner.id)),
+        name=partner.name,
+        created_at=partner.created_at,
+    )
+
+
+def api_key_of(key: DomainApiKey) -> ApiKey:
+    """A key as the schema shows it."""
+    return ApiKey(
+        id=strawberry.ID(encode_id(IdKind.API_KEY, key.id)),
+        name=key.name,
+        prefix=key.shown,
+        created_at=key.created_at,
+        revoked_at=key.revoked_at,
+    )
