@@ -7,5 +7,14 @@ gateway but HTTP. `create_bank` makes one for tests, `serve` runs one for people
 from bank.mock.bank import Bank, create_bank
 from bank.mock.errors import AnswerDropped, BankStateError
 from bank.mock.settings import BankSettings, BankSettingsError
+from bank.mock.virtual_time import VirtualTime
 
-__all__ = ["AnswerDropped", "Bank", "BankSettings", "BankSettingsError", "BankStateError", "create_bank"]
+__all__ = [
+    "AnswerDropped",
+    "Bank",
+    "BankSettings",
+    "BankSettingsError",
+    "BankStateError",
+    "VirtualTime",
+    "create_bank",
+]

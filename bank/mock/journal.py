@@ -103,14 +103,16 @@ class SqliteJournal:
     """One file, held by one process. WAL with `synchronous=NORMAL` survives kill -9, though not a power cut."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=_LOCK_WAIT_S, isolation_level=None)
             # Exclusive from the first write on: two banks on one file would each keep half of the truth.
             self._database.execute("pragma locking_mode = exclusive")
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = normal")
             self._database.executescript(_TABLES)
+        except OSError as error:
+            raise BankStateError(f"BANK_STATE cannot be opened: {error.strerror}.") from error
         except sqlite3.OperationalError as error:
             reason = "another bank is using it" if "locked" in str(error) else str(error)
             raise BankStateError(f"BANK_STATE cannot be opened: {reason}.") from error
