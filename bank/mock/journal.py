@@ -13,7 +13,7 @@ from bank.mock.errors import BankStateError
 from bank.mock.records import Capture, Hold, HoldState, Refund, State, StoredAnswer, Void
 
 # A bank that was just killed may take a moment to let go of its file; longer, and somebody else has it.
-_LOCK_WAIT_S: Final = 3.0
+_LOCK_WAIT_S: Final = 1.0
 
 _TABLES: Final = """
 create table if not exists life (generation integer not null);
