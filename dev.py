@@ -193,7 +193,7 @@ def steps(command: list[str], what: str, lock: int) -> None:
     assert process.stdout
     for line in process.stdout:
         last.append(line.rstrip())
-        if line.startswith(("Collecting ", "Requirement already satisfied")):
+        if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
             seen += 1
             if terminal:
                 print(f"\r  {what}: {seen} of {total}  ", end="", file=sys.stderr, flush=True)

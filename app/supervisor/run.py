@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import Any, Self
 
 import click
 
@@ -46,26 +48,62 @@ def up(options: Options, *, as_json: bool = False, entry: Sequence[str] | None =
         await asyncio.Event().wait()  # a signal ends this by cancelling it
         return 0
 
-    return asyncio.run(_run(options, entry or ENTRY, stay, code_when_stopped=0))
+    with Signals() as signals:
+        return asyncio.run(_run(options, entry or ENTRY, stay, signals, code_when_stopped=0))
 
 
 def demo(options: Options, *, entry: Sequence[str] | None = None) -> int:
     """Runs the system on a folder and ports of its own, plays the demo on it and returns the demo's exit code."""
-    data = Path(tempfile.mkdtemp(prefix="partner-api-demo-"))
-    if os.geteuid() == 0:
-        data.chmod(0o711)  # PostgreSQL's account has to pass
 
     async def play(system: System, ready: Ready) -> int:
         return await _play(entry or ENTRY, system, ready)
 
-    own = replace(options, data=data, port=options.port or 0)
-    try:
-        return asyncio.run(_run(own, entry or ENTRY, play, code_when_stopped=INTERRUPTED))
-    finally:
-        shutil.rmtree(data, ignore_errors=True)
+    with Signals() as signals:
+        data = Path(tempfile.mkdtemp(prefix="partner-api-demo-"))
+        if os.geteuid() == 0:
+            data.chmod(0o711)  # PostgreSQL's account has to pass
+        own = replace(options, data=data, port=options.port or 0)
+        try:
+            return asyncio.run(_run(own, entry or ENTRY, play, signals, code_when_stopped=INTERRUPTED))
+        finally:
+            shutil.rmtree(data, ignore_errors=True)
 
 
-async def _run(options: Options, entry: Sequence[str], then: Then, *, code_when_stopped: int) -> int:
+class Signals:
+    """Turns SIGTERM, SIGINT and SIGHUP into calls on the event loop, and into nothing before it runs and after.
+
+    Not the loop's own handlers: those end with it, and a second Ctrl-C would then cut into what is left to tidy up.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._call: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Calls this in the running loop for every signal, and for those that came already."""
+        self._loop, self._call = asyncio.get_running_loop(), call
+        for _ in range(self.count):
+            call()
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
+                self._before[number] = signal.signal(number, self._arrived)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.count += 1
+        if self._loop and not self._loop.is_closed() and self._call:
+            self._loop.call_soon_threadsafe(self._call)
+
+
+async def _run(options: Options, entry: Sequence[str], then: Then, signals: Signals, *, code_when_stopped: int) -> int:
     """Starts, does what comes then, and stops; a signal ends it early, a second one hastens the end."""
     try:
         mark_checkout_as_used()
@@ -76,25 +114,21 @@ async def _run(options: Options, entry: Sequence[str], then: Then, *, code_when_
         return 1
     system = System(options, entry, say)
     task = asyncio.ensure_future(_start_and(system, then))
-    signals = 0
+    stopping = False
 
     def on_signal() -> None:
-        nonlocal signals
-        signals += 1
-        task.cancel()
-        if signals > 1:
+        if stopping:
             system.hurry()
+        task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means it
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    signals.then(on_signal)
     try:
         return await task
     except asyncio.CancelledError:
         return code_when_stopped
     finally:
+        stopping = True
         say("stopping")
-        signals = max(signals, 1)  # from here on one signal is the second one
         await system.stop()
         lock.release()
 
