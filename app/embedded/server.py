@@ -139,10 +139,14 @@ class Server(ABC):
 
     def start(self) -> str:
         """Prepares, starts and waits until the server answers; returns its URL. Raises EmbeddedServerError."""
-        self.prepare()
-        deadline = time.monotonic() + START_S
-        while not self._start_once(deadline):
-            time.sleep(PROBE_INTERVAL_S)
+        try:
+            self.prepare()
+            deadline = time.monotonic() + START_S
+            while not self._start_once(deadline):
+                time.sleep(PROBE_INTERVAL_S)
+        except BaseException:
+            self.stop()  # the port, and a server that is half up
+            raise
         return self.url
 
     def _start_once(self, deadline: float) -> bool:
@@ -170,7 +174,6 @@ class Server(ABC):
             if self.answers():
                 return True
             time.sleep(PROBE_INTERVAL_S)
-        self.stop()
         raise EmbeddedServerError(f"{self.name} did not answer within {START_S:.0f} s; see {self.log}.")
 
     def may_pass(self, log: bytes) -> bool:  # noqa: ARG002
