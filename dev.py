@@ -146,6 +146,11 @@ def install(afresh: bool, lock: int) -> None:
     say("Installed.")
 
 
+def count(locked: str) -> int:
+    """How many packages a lock file has."""
+    return sum("==" in line for line in locked.splitlines() if not line.startswith((" ", "#")))
+
+
 def make_venv(uv: str | None, lock: int) -> None:
     if uv:
         steps([uv, "venv", "--python", sys.executable, str(VENV)], "an environment", lock)
@@ -176,7 +181,7 @@ def steps(command: list[str], what: str, lock: int) -> None:
 
     The child holds our lock too, so that one that survives us is waited for by the next dev.py.
     """
-    total = sum("==" in line for line in LOCK.read_text().splitlines() if not line.startswith((" ", "#")))
+    total = count(LOCK.read_text())
     last: deque[str] = deque(maxlen=OUTPUT_LINES)
     terminal, seen = sys.stderr.isatty(), 0
     process = subprocess.Popen(
@@ -304,7 +309,7 @@ def lock(*_: str) -> int:
     if "://" in text:  # a URL would tie everyone to one package index
         sys.exit("The resolved packages name URLs; requirements.lock was left as it is.")
     LOCK.write_text(text)
-    say(f"Wrote {LOCK.name}: {text.count('==')} packages.")
+    say(f"Wrote {LOCK.name}: {count(text)} packages.")
     return 0
 
 
