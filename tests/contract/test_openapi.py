@@ -66,3 +66,30 @@ async def test_the_document_gives_text_plain_where_the_bank_does(till: Any) -> N
     for path, operations in paths.items():
         if "post" in operations:
             assert set(operations["post"]["responses"]["400"]["content"]) == {"application/json", "text/plain"}, path
+
+
+async def test_what_the_bank_really_answers_fits_the_document(till: Any) -> None:
+    """Made-up ids never succeed, so the answers that need a real one are compared here."""
+    hold, other = (await till.authorize()).json(), (await till.authorize()).json()
+    capture = await till.capture(hold["authorization_id"])
+    capture_id = capture.json()["capture_id"]
+    refund = await till.refund(capture_id)
+    answers = {
+        ("/api/v1/captures", "POST"): capture,
+        ("/api/v1/refunds", "POST"): refund,
+        ("/api/v1/voids", "POST"): await till.void(other["authorization_id"]),
+        ("/api/v1/authorizations/{id}", "GET"): await till.get(f"authorizations/{hold['authorization_id']}"),
+        ("/api/v1/captures/{id}", "GET"): await till.get(f"captures/{capture_id}"),
+        ("/api/v1/refunds/{id}", "GET"): await till.get(f"refunds/{refund.json()['refund_id']}"),
+    }
+
+    for (path, method), answer in answers.items():
+        assert answer.status_code == 200
+        schema[path][method].validate_response(answer)
+
+
+async def test_a_wrong_answer_does_not_fit_the_document(till: Any) -> None:
+    """The comparison above can fail: a capture is not a void."""
+    capture = await till.capture(await till.hold())
+
+    assert not schema["/api/v1/voids"]["POST"].is_valid_response(capture)
