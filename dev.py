@@ -22,9 +22,8 @@ import tempfile
 
 OLDEST = (3, 11)
 if sys.version_info < OLDEST:  # older ones must be able to read this file, and say so
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    names = ("python3.14", "python3.13", "python3.12", "python3.11")
-    newer = [n for n in names if shutil.which(n) and subprocess.call([n, "-c", ""], **quiet) == 0]
+    names = [n for n in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(n)]
+    newer = [n for n in names if subprocess.call([n, "-c", ""], stderr=subprocess.DEVNULL) == 0]
     advice = "Run it with: {} dev.py".format(*newer) if newer else "Get one from https://www.python.org/downloads/"
     sys.exit("This needs Python 3.11 or newer, and this one is {}.{}. {}".format(*sys.version_info[:2], advice))
 
