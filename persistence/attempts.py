@@ -131,8 +131,7 @@ class Renewal:
 def _attempt(row: Row[Any]) -> Attempt:
     resolution = None
     if row.resolution is not None:
-        document = orjson.loads(row.resolution)
-        resolution = Resolution(from_document(document["payment"]), document["refusal"])
+        resolution = Resolution(from_document(row.resolution["payment"]), row.resolution["refusal"])
     return Attempt(
         id=row.id,
         payment_id=row.payment_id,

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from uuid import UUID
 
 import asyncpg
+import orjson
 from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -57,6 +58,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_overflow,
             pool_timeout=POOL_WAIT_S,
+            json_deserializer=orjson.loads,
             hide_parameters=True,  # sealed cards and key hashes are parameters; errors must not repeat them
             connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": SESSION_SETTINGS},
         )

@@ -14,7 +14,10 @@ LOCK_WAIT_S = 60  # another migrator's turn; beyond this something hangs, and an
 DDL_LOCK_TIMEOUT_MS = 3000  # a migration that can't have its lock at once gives way to the payments and is run again
 _LOCK = 7_232_019  # any number, the same for all migrators of one database
 
-APP_PRIVILEGES = (  # what the API and the worker's tenant transactions do; nothing is ever deleted but a payment begun in vain
+WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, it does as that tenant with the app's login
+    "grant select (tenant_id, lease_until, closed_at) on attempts to {login}",
+)
+APP_PRIVILEGES = (  # what a tenant's transactions do; nothing is ever deleted but a payment begun in vain
     "grant select on partners to {login}",
     "grant select on api_keys to {login}",
     "grant select, insert, update, delete on payments, attempts to {login}",
@@ -89,13 +92,11 @@ def _upgrade(connection: Connection) -> None:
 def _set_up_logins(connection: Connection, app: Login, worker: Login) -> None:
     assert app.name != worker.name, "two logins, without membership: a policy for one must not apply to the other"
     quote = connection.dialect.identifier_preparer.quote
-    for login in (app, worker):
+    for login, privileges in ((app, APP_PRIVILEGES), (worker, WORKER_PRIVILEGES)):
         _create_login(connection, login)
-        connection.execute(text(f"grant usage on schema public to {quote(login.name)}"))
-        for privilege in APP_PRIVILEGES:
+        for privilege in ("grant usage on schema public to {login}", "grant select on alembic_version to {login}", *privileges):
             connection.execute(text(privilege.format(login=quote(login.name))))
-        connection.execute(text(f"grant select on alembic_version to {quote(login.name)}"))
-    # The worker, and nobody else, sees across tenants who has an attempt due. It writes as that tenant.
+    # The worker, and nobody else, sees across tenants who has an attempt due.
     exists = text("select 1 from pg_policies where tablename = 'attempts' and policyname = 'due' and :login = any(roles)")
     if connection.execute(exists, {"login": worker.name}).scalar() is None:
         connection.execute(text("drop policy if exists due on attempts"))

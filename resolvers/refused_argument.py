@@ -9,4 +9,4 @@ class RefusedArgument(GraphQLError):
     """What was wrong with an argument, where, and what to do."""
 
     def __init__(self, path: Sequence[str], message: str) -> None:
-        super().__init__(message, extensions={"code": "INVALID_INPUT", "argumentPath": list(path)})
+        super().__init__(message, extensions={"code": "INVALID_INPUT", "path": list(path)})

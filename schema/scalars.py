@@ -11,7 +11,7 @@ MinorUnits = NewType("MinorUnits", int)
 CurrencyCode = NewType("CurrencyCode", str)
 
 MAX_NUMBER_LENGTH = 40  # characters of a number in a document; 2^63 has 19
-INTEGER_OR_TEXT = "expected a whole number in the currency's minor unit, such as 1999 for $19.99"
+INTEGER_OR_TEXT = "expect a whole number in the currency's minor unit, such as 1999 for $19.99"
 
 
 def _minor_units(value: object) -> object:
@@ -30,13 +30,13 @@ def _minor_units_literal(node: ValueNode, _variables: object = None) -> object:
 
 def _currency(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected an ISO 4217 code, such as USD")
+        raise ValueError("expect an ISO 4217 code, such as USD")
     return value
 
 
 def _currency_literal(node: ValueNode, _variables: object = None) -> str:
     if not isinstance(node, EnumValueNode | StringValueNode):
-        raise ValueError("expected an ISO 4217 code, such as USD")
+        raise ValueError("expect an ISO 4217 code, such as USD")
     return node.value
 
 
@@ -46,11 +46,11 @@ def _time(value: object) -> datetime:
     except (TypeError, ValueError):
         time = None
     if time is None or time.tzinfo is None:
-        raise ValueError("expected a time with its offset, such as 2030-01-31T12:00:00Z")
+        raise ValueError("expect a time with its offset, such as 2030-01-31T12:00:00Z")
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("expected a time between the years 1 and 9999") from None
+        raise ValueError("expect a time between the years 1 and 9999") from None
 
 
 def _show_time(value: datetime) -> str:

@@ -26,8 +26,8 @@ class Commands:
         self._environment = environment
         self._logs = logs
 
-    async def run(self, *arguments: str) -> str:
-        """Runs one command and returns its stdout. Raises CommandError after a failure or COMMAND_S seconds."""
+    async def run(self, *arguments: str, given: str = "") -> str:
+        """Runs one command with `given` on its stdin, returns its stdout. Raises CommandError after a failure or COMMAND_S."""
         name = arguments[0]
         path = self._logs / f"{name}.log"
         log = open_log(path)
@@ -35,7 +35,7 @@ class Commands:
             process = await asyncio.create_subprocess_exec(
                 *launched([*self._entry, *arguments]),
                 env=self._environment,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
@@ -43,7 +43,7 @@ class Commands:
         finally:
             os.close(log)
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), COMMAND_S)
+            output, _ = await asyncio.wait_for(process.communicate(given.encode()), COMMAND_S)
         except TimeoutError:
             raise CommandError(f"`{name}` took more than {COMMAND_S:.0f} s; see {path}.") from None
         finally:
@@ -60,7 +60,7 @@ class Commands:
         partner, key = _read(file)
         if key:
             with suppress(CommandError):
-                await self.run("keys", "check", key)
+                await self.run("keys", "check", given=key)
                 return key
         if partner:  # the key was revoked or is from another database; the partner may be there
             with suppress(CommandError):

@@ -1,0 +1,5 @@
+"""`python -m app` is `partner-api`."""
+
+from app.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""`partner-api`: the command behind everything. Each command's module is loaded only when it is called."""
+
+import asyncio
+import importlib
+import logging
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+
+COMMANDS = {  # name: module with a click command of the same name
+    "up": "app.cli.up",
+    "serve": "app.cli.serve",
+    "work": "app.cli.work",
+    "migrate": "app.cli.migrate",
+    "bank": "app.cli.bank",
+    "demo": "app.cli.demo",
+    "partners": "app.cli.partners",
+    "keys": "app.cli.keys",
+}
+T = TypeVar("T")
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="partner-api")
+def partner_api() -> None:
+    """A multi-tenant GraphQL API for payments, and everything it needs.
+
+    `partner-api up` starts the whole system on this machine. The other commands are its parts, for those who run it for real;
+    they read PARTNER_API_* variables, which docs/settings.md describes.
+    """
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; say in a sentence what is wrong with the settings or the database, and exit with 1."""
+    from app.main import NotMigrated  # noqa: PLC0415  (loaded only by commands that need it)
+    from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415
+
+    try:
+        return asyncio.run(work)
+    except (DatabaseAway, OSError) as error:
+        raise click.ClickException(f"The database can't be reached ({error}). Is it up, and is its URL right?") from None
+    except (NotMigrated, BypassesRowSecurity) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def log_to_stderr(level: str) -> None:
+    """One line for each event, to stderr. Libraries speak only when something is wrong: they would repeat what clients sent."""
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
+    for library in ("httpx", "httpcore", "asyncio", "uvicorn.access", "strawberry", "sqlalchemy", "alembic", "asyncpg"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """The console script."""
+    from app.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        partner_api(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SettingsError as error:
+        click.echo(f"{error}\nAll settings are described in docs/settings.md.", err=True)
+        sys.exit(2)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)

@@ -1,0 +1,33 @@
+"""`partner-api serve`: the API."""
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--fd", type=int, default=None, help="A listening socket handed over by the parent, instead of host and port.")
+def serve(host: str, port: int, fd: int | None) -> None:
+    """Serve the GraphQL API at /graphql, with /healthz and /readyz beside it.
+
+    Needs a migrated database. On SIGTERM it takes no new requests and finishes what is under way at the bank.
+    """
+    import uvicorn  # noqa: PLC0415
+
+    from app.cli import log_to_stderr  # noqa: PLC0415
+    from app.main import create_app  # noqa: PLC0415
+    from app.settings import ServeSettings, read_settings  # noqa: PLC0415
+
+    settings = read_settings(ServeSettings)
+    log_to_stderr(settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        fd=fd,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=65,  # longer than the usual proxy's 60 s, so that it is the proxy who closes
+        timeout_graceful_shutdown=10,  # a request is answered within the outcome's wait; then the bank's calls are drained
+    )

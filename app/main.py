@@ -1,0 +1,181 @@
+"""The ASGI application: wiring, start and stop."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from app import keys
+from app.authentication import Authentication
+from app.graphql import build_schema
+from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint
+from app.settings import ServeSettings, secret_bytes
+from bank.client import BankClient, bank_http
+from domain.api_key import ApiKey
+from gateway.gateway import Gateway
+from gateway.parts import Parts
+from gateway.sealing import CardSeal
+from gateway.world import World, real_world
+from persistence.database import Database, DatabaseAway
+from persistence.migrate import newest_revision
+from persistence.wakeups import RedisWakeups
+from resolvers.context import Context
+
+DRAIN_S = 15.0  # what is under way at the bank gets its answer: a call ends after 14 s at the latest
+START_S = 30.0  # a database that is not there by then will not come by waiting
+START_RETRY_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class NotMigrated(Exception):
+    """The database's schema is not the one that this version was written for. Run `partner-api migrate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that a process of ours holds open."""
+
+    parts: Parts
+    wakeups: RedisWakeups
+
+
+@contextlib.asynccontextmanager
+async def open_house(
+    settings: ServeSettings, world: World, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[House]:
+    """Open the database, Redis and the bank's client; check the database; close all in the end.
+
+    Raises DatabaseAway when the database is not there within START_S, NotMigrated, and BypassesRowSecurity.
+    """
+    database = Database(settings.database_url.get_secret_value())
+    wakeups = RedisWakeups(settings.redis_url.get_secret_value())
+    bank = BankClient(bank_http(settings.bank_url, transport))
+    pepper, master_key = secret_bytes(settings.pepper), secret_bytes(settings.master_key)
+    parts = Parts(
+        database=database,
+        bank=bank,
+        world=world,
+        seal=CardSeal(keys.key_for(master_key, keys.CARD_SEALS)),
+        fingerprint_secret=keys.key_for(pepper, keys.FINGERPRINTS),
+        wakeups=wakeups,
+    )
+    listening = asyncio.create_task(wakeups.run())
+    try:
+        await _check(database)
+        yield House(parts, wakeups)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await bank.close()
+        await database.close()
+
+
+async def _check(database: Database) -> None:
+    tries = int(START_S / START_RETRY_S)
+    for left in range(tries, 0, -1):
+        try:
+            await database.check_login()
+            await check_schema(database)
+        except DatabaseAway:
+            if left == 1:
+                raise
+            await asyncio.sleep(START_RETRY_S)
+        else:
+            return
+
+
+async def check_schema(database: Database) -> None:
+    """Raises NotMigrated unless the database has the schema of this version."""
+    async with database.without_tenant() as tx:
+        found = (await tx.execute(text("select version_num from alembic_version"))).scalar_one_or_none()
+    if found != newest_revision():
+        raise NotMigrated(f"{NotMigrated.__doc__} (found {found}, expected {newest_revision()})")
+
+
+def create_app(
+    settings: ServeSettings, *, world: World | None = None, bank_transport: httpx.AsyncBaseTransport | None = None
+) -> Starlette:
+    """The API. Tests hand in a world of their own, and the bank's ASGI app as its transport."""
+    here = world or real_world()
+    pepper = keys.key_for(secret_bytes(settings.pepper), keys.API_KEYS)
+    schema = build_schema()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_house(settings, here, bank_transport) as house:
+            database = house.parts.database
+            gateway = Gateway(house.parts, outcome_wait_s=settings.outcome_wait_s)
+
+            def context_for(caller: ApiKey) -> Context:
+                return Context(caller=caller, gateway=gateway, database=database, world=here)
+
+            app.state.house = house
+            app.state.graphql = GraphQLEndpoint(
+                schema,
+                Authentication(database, pepper, time.monotonic),
+                context_for,
+                lambda: f"err_{here.random_bits(64):016x}",
+            )
+            log.info("serving")
+            yield
+            left = await gateway.close(DRAIN_S)
+            log.info("stopped; %d payments are left to recovery", left)
+
+    return Starlette(
+        routes=[
+            Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
+            Route("/graphql", _graphql, methods=["GET", "POST"]),
+            Route("/healthz", _healthz, methods=["GET"]),
+            Route("/readyz", _readyz, methods=["GET"]),
+        ],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["Retry-After"],
+            )
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _graphql(request: Request) -> Response:
+    endpoint: GraphQLEndpoint = request.app.state.graphql
+    return await endpoint(request)
+
+
+async def _healthz(_: Request) -> Response:
+    """The process is alive; it asks nobody else."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _readyz(request: Request) -> Response:
+    """Whether payments can be taken: needs the database; Redis is reported, but nothing stops without it."""
+    house: House = request.app.state.house
+    redis = "ok"
+    try:
+        await house.wakeups.ping()
+    except (RedisError, OSError, TimeoutError):
+        redis = "away"
+    try:
+        await check_schema(house.parts.database)
+    except (DatabaseAway, NotMigrated):
+        return JSONResponse(
+            {"status": "unavailable", "database": "away", "redis": redis}, 503, {"Retry-After": str(DATABASE_RETRY_S)}
+        )
+    return JSONResponse({"status": "ready", "database": "ok", "redis": redis})

@@ -1,0 +1,143 @@
+"""Settings: `PARTNER_API_*` variables, read once at the start. Each is described here and in `docs/settings.md`."""
+
+import base64
+import binascii
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "PARTNER_API_"
+SECRET_BYTES = 32  # 256 bits: an AES-256 key, and as much for the pepper
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which, why, and what it is for."""
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    try:
+        raw = base64.b64decode(value.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != SECRET_BYTES:
+        raise ValueError(
+            f"it has to be {SECRET_BYTES} random bytes in base64; make one with `openssl rand -base64 {SECRET_BYTES}`"
+        )
+    return value
+
+
+def _database(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgresql+asyncpg://", "postgres://")):
+        raise ValueError("it has to be a URL such as postgresql://login:password@host:5432/database")
+    return SecretStr(value.get_secret_value().replace("postgres://", "postgresql://", 1))
+
+
+def _redis(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("it has to be a URL such as redis://:password@host:6379/0")
+    return value
+
+
+def _http(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it has to be a URL such as https://bank.example:8787")
+    return value.rstrip("/")
+
+
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
+HttpUrl = Annotated[str, AfterValidator(_http)]
+
+
+class Settings(BaseSettings):
+    """What every command reads."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True, frozen=True)
+
+    environment: Literal["development", "production"] = Field(
+        "production", description="`development` on a desk: it permits what production must not have."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged, to stderr.")
+
+
+class OwnerSettings(Settings):
+    """For the platform's own staff: migrations, partners, keys."""
+
+    owner_database_url: DatabaseUrl = Field(
+        description="The login that owns the tables and may create the two others. Only the commands for staff use it."
+    )
+
+
+class MigrateSettings(OwnerSettings):
+    """For `partner-api migrate`."""
+
+    database_url: DatabaseUrl = Field(description="The API's login, created with this password; row security binds it.")
+    worker_database_url: DatabaseUrl = Field(description="The worker's login; it may see which partner has work due.")
+
+
+class KeySettings(OwnerSettings):
+    """For `partner-api keys`."""
+
+    pepper: Secret = Field(
+        description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
+    )
+
+
+class ServeSettings(Settings):
+    """For `partner-api serve`."""
+
+    database_url: DatabaseUrl = Field(description="The API's login; row security binds it.")
+    redis_url: RedisUrl = Field(description="Carries wake-ups between processes. Without it everything works, later.")
+    bank_url: HttpUrl = Field(description="The bank, without a path.")
+    master_key: Secret = Field(
+        description="Seals cards while an authorization is unfinished: 32 random bytes in base64, not kept in the database."
+    )
+    pepper: Secret = Field(
+        description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
+    )
+    outcome_wait_s: float = Field(
+        8.0, gt=0, le=30, description="Seconds that a mutation waits for the bank before it answers PENDING."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",), description="Origins of browsers that may ask, separated by commas; `*` for all: there are no cookies to steal."
+    )
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+
+class WorkSettings(ServeSettings):
+    """For `partner-api work`."""
+
+    worker_database_url: DatabaseUrl = Field(description="The worker's login; it may see which partner has work due.")
+
+
+ALL = (MigrateSettings, KeySettings, WorkSettings)
+_S = TypeVar("_S", bound=Settings)
+
+
+def read_settings(kind: type[_S]) -> _S:
+    """The settings of one command, from the environment. Raises SettingsError with a sentence for each that is wrong."""
+    try:
+        return kind()  # type: ignore[call-arg]  # the environment gives the arguments
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_sentence(kind, each["loc"], each["type"], each["msg"]) for each in error.errors())
+        ) from None
+
+
+def _sentence(kind: type[Settings], location: tuple[int | str, ...], error_type: str, message: str) -> str:
+    name = str(location[0]) if location else ""
+    field = kind.model_fields[name]
+    if error_type == "missing":
+        return f"{PREFIX}{name.upper()} is not set. {field.description}"
+    return f"{PREFIX}{name.upper()} can't be used: {message.removeprefix('Value error, ')}. {field.description}"
+
+
+def secret_bytes(secret: SecretStr) -> bytes:
+    """A checked secret's bytes."""
+    return base64.b64decode(secret.get_secret_value())

@@ -1,0 +1,95 @@
+"""What the platform's staff does with partners and keys, with the owner's login."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from app.authentication import Authentication, Refused
+from app.keys import API_KEYS, key_for
+from app.settings import KeySettings, OwnerSettings, secret_bytes
+from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
+from domain.ids import IdKind, decode_id_of, encode_id
+from gateway.world import real_world
+from persistence import api_keys
+from persistence import partners as partner_rows
+from persistence.database import Database
+
+
+@asynccontextmanager
+async def _owner(settings: OwnerSettings) -> AsyncIterator[Database]:
+    database = Database(settings.owner_database_url.get_secret_value(), pool_size=1, pool_overflow=0)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def create_partner(settings: OwnerSettings, name: str) -> str:
+    """A new partner's id."""
+    world = real_world()
+    async with _owner(settings) as database, database.without_tenant() as tx:
+        partner = await partner_rows.insert_partner(tx, partner_id=world.new_uuid(), name=name, created_at=world.now())
+    return encode_id(IdKind.PARTNER, partner.id)
+
+
+async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
+    """All partners, as JSON values."""
+    async with _owner(settings) as database, database.without_tenant() as tx:
+        found = await partner_rows.list_partners(tx)
+    return [
+        {"id": encode_id(IdKind.PARTNER, each.id), "name": each.name, "createdAt": each.created_at.isoformat()} for each in found
+    ]
+
+
+async def create_key(settings: KeySettings, partner: str, name: str) -> dict[str, str] | None:
+    """A new key with its secret, or None when there is no such partner."""
+    world = real_world()
+    tenant_id = decode_id_of(IdKind.PARTNER, partner)
+    if tenant_id is None:
+        return None
+    secret = new_api_key(world.random_bits(256))
+    key = ApiKey(world.new_uuid(), tenant_id, name, secret[:SHOWN_LENGTH], world.now())
+    pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
+    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+        if await partner_rows.get_partner(tx, tenant_id) is None:
+            return None
+        await api_keys.insert_api_key(tx, key, hash_api_key(secret, pepper))
+    return {"id": encode_id(IdKind.API_KEY, key.id), "key": secret}
+
+
+async def list_keys(settings: OwnerSettings, partner: str) -> list[dict[str, Any]] | None:
+    """A partner's keys as JSON values, or None when there is no such partner."""
+    tenant_id = decode_id_of(IdKind.PARTNER, partner)
+    if tenant_id is None:
+        return None
+    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+        if await partner_rows.get_partner(tx, tenant_id) is None:
+            return None
+        found = await api_keys.list_api_keys(tx, tenant_id)
+    return [
+        {
+            "id": encode_id(IdKind.API_KEY, each.id),
+            "name": each.name,
+            "prefix": each.shown,
+            "createdAt": each.created_at.isoformat(),
+            "revokedAt": each.revoked_at.isoformat() if each.revoked_at else None,
+        }
+        for each in found
+    ]
+
+
+async def revoke_key(settings: OwnerSettings, partner: str, key: str) -> bool:
+    """Revoke a key; False when the partner has no such key."""
+    tenant_id, key_id = decode_id_of(IdKind.PARTNER, partner), decode_id_of(IdKind.API_KEY, key)
+    if tenant_id is None or key_id is None:
+        return False
+    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+        return await api_keys.revoke_api_key(tx, tenant_id, key_id, real_world().now()) is not None
+
+
+async def check_key(settings: KeySettings, key: str) -> str | None:
+    """Why a key would be refused, or None when it is good."""
+    pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
+    async with _owner(settings) as database:
+        caller = await Authentication(database, pepper, lambda: 0.0).caller(f"Bearer {key}")
+    return caller.why.value if isinstance(caller, Refused) else None
