@@ -48,13 +48,19 @@ def bank(entry: Sequence[str], data: Path, port: int, control_port: int) -> Prog
     )
 
 
+def without(environment: Mapping[str, str], *names: str) -> dict[str, str]:
+    """A service gets the logins that it uses: the owner's would take it past row security."""
+    return {name: value for name, value in environment.items() if name not in names}
+
+
 def api(entry: Sequence[str], environment: Mapping[str, str], log: Path, port: int, listener: int | None) -> Program:
     """One process of the api: on a port of its own, or on a socket that it shares with its siblings."""
     place = ("--host", LOOPBACK, "--port", str(port)) if listener is None else ("--fd", str(listener))
+    own = without(environment, "PARTNER_API_OWNER_DATABASE_URL", "PARTNER_API_WORKER_DATABASE_URL")
     return Program(
         name=log.stem,
         command=lambda: launched([*entry, "serve", *place]),
-        environment=lambda: environment,
+        environment=lambda: own,
         log=log,
         is_ready=lambda _: answers_200(port, "/readyz"),
         stop=((signal.SIGTERM, DRAIN_S), (signal.SIGKILL, KILL_S)),
@@ -69,10 +75,11 @@ def worker(entry: Sequence[str], environment: Mapping[str, str], log: Path) -> P
         lived_s = asyncio.get_running_loop().time() - started.at_s
         return lived_s > WORKER_SETTLE_S or os.stat(log).st_size > started.log_bytes  # noqa: PTH116 - quick
 
+    own = without(environment, "PARTNER_API_OWNER_DATABASE_URL")
     return Program(
         name="worker",
         command=lambda: launched([*entry, "work"]),
-        environment=lambda: environment,
+        environment=lambda: own,
         log=log,
         is_ready=is_ready,
         stop=((signal.SIGTERM, DRAIN_S), (signal.SIGKILL, KILL_S)),

@@ -46,7 +46,6 @@ def _plain(ready: "Ready") -> str:
 def _colourful(ready: "Ready") -> None:
     from rich.console import Console  # noqa: PLC0415 - 100 ms that a program reading JSON need not wait for
     from rich.panel import Panel  # noqa: PLC0415
-    from rich.syntax import Syntax  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -63,5 +62,5 @@ def _colourful(ready: "Ready") -> None:
     console.print("Paste these headers …", style="dim")
     click.echo(json.dumps({"Authorization": f"Bearer {ready.api_key}"}))
     console.print("… and this into the explorer:", style="dim")
-    console.print(Syntax(QUERY, "graphql", background_color="default", word_wrap=True))
+    console.print(Text(QUERY, style="cyan"))
     console.print("Ctrl-C stops everything.", style="dim")

@@ -166,6 +166,8 @@ class System:
         if count > 1:  # one socket for all: a connection goes to whoever is free, and waits for those who restart
             self._listener = socket.socket()
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by its connections; without it a small answer may wait 40 ms for the client's acknowledgement.
+            self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._listener.bind((LOOPBACK, port))
             self._listener.listen(LISTEN_BACKLOG)
             listener = self._listener.fileno()

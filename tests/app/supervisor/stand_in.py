@@ -87,8 +87,8 @@ def main(arguments: list[str]) -> None:
         case ["keys", "create", *_]:
             note("key created")
             say(json.dumps({"id": "key_1", "key": key_of(os.environ["PARTNER_API_PEPPER"])}))
-        case ["keys", "check", key]:
-            sys.exit(0 if key == key_of(os.environ["PARTNER_API_PEPPER"]) else 1)
+        case ["keys", "check"]:
+            sys.exit(0 if sys.stdin.readline().strip() == key_of(os.environ["PARTNER_API_PEPPER"]) else 1)
         case ["demo"]:
             say(f"demo on {os.environ['PARTNER_API_DEMO_GRAPHQL_URL']}")
             sys.exit(int(os.environ.get("STAND_IN_DEMO_EXIT", "0")))

@@ -149,6 +149,34 @@ def test_the_banks_variables_reach_the_bank_and_our_secrets_do_not(up: Start) ->
     system.end()
 
 
+def test_a_service_gets_only_the_logins_that_it_uses(up: Start) -> None:
+    """With the owner's login the API would be past row security."""
+    system = up(*JSON)
+
+    ready = system.ready()
+
+    variables = {
+        name: {line.partition("=")[0] for line in Path(f"/proc/{ready['pids'][name][0]}/environ").read_text().split("\0")}
+        for name in ("api", "worker")
+    }
+    logins = {"PARTNER_API_DATABASE_URL", "PARTNER_API_WORKER_DATABASE_URL", "PARTNER_API_OWNER_DATABASE_URL"}
+    assert variables["api"] & logins == {"PARTNER_API_DATABASE_URL"}
+    assert variables["worker"] & logins == {"PARTNER_API_DATABASE_URL", "PARTNER_API_WORKER_DATABASE_URL"}
+    system.end()
+
+
+def test_no_secret_is_on_a_command_line(up: Start) -> None:
+    """Everyone on the machine can read those."""
+    system = up("--json", "--port", "0")
+
+    ready = system.ready()
+
+    lines = " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in system.children)
+    secrets = [ready["api_key"], *(ready[url].split("@")[0].rpartition(":")[2] for url in ("database_url", "redis_url"))]
+    assert not [secret for secret in secrets if secret in lines]
+    system.end()
+
+
 def test_the_demos_exit_code_is_ours_and_its_output_is_shown(up: Start) -> None:
     system = up("--demo", *ELSEWHERE, STAND_IN_DEMO_EXIT="3")
 
