@@ -1,0 +1,190 @@
+"""Our receipts against the bank's books, order by order and in both directions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app.demo.ledger import Capture, Hold, Ledger, Refund, Void
+from app.demo.shop import Receipt
+from domain.payment import PaymentState, ReviewReason
+
+# What the books must say of a hold, for each state that rests on one.
+_HOLD_STATE = {
+    PaymentState.AUTHORIZED: "active",
+    PaymentState.CAPTURED: "captured",
+    PaymentState.REFUNDED: "captured",
+    PaymentState.VOIDED: "voided",
+}
+_TAKEN = frozenset({PaymentState.CAPTURED, PaymentState.REFUNDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One thing that a receipt and the books say differently. `order_id` is empty for what no receipt knows."""
+
+    order_id: str
+    what: str
+    receipt: str
+    bank: str
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What was found. `flagged` are second holds that their receipts warn of: the bank made them, not we."""
+
+    disagreements: list[Disagreement] = field(default_factory=list)
+    unaccounted: list[Disagreement] = field(default_factory=list)
+    flagged: list[tuple[str, str]] = field(default_factory=list)  # order id, what
+
+    @property
+    def disagreeing_orders(self) -> set[str]:
+        """The orders of which receipt and books say different things."""
+        return {each.order_id for each in self.disagreements}
+
+
+class Books:
+    """A ledger, and which of its effects some receipt accounts for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.holds = {hold.id: hold for hold in ledger.holds}
+        self.by_key: dict[str, list[Hold]] = defaultdict(list)
+        for hold in ledger.holds:
+            self.by_key[hold.key].append(hold)
+        self.captures: dict[str, list[Capture]] = defaultdict(list)
+        for capture in ledger.captures:
+            self.captures[capture.hold_id].append(capture)
+        self.voids: dict[str, list[Void]] = defaultdict(list)
+        for void in ledger.voids:
+            self.voids[void.hold_id].append(void)
+        self.refunds: dict[str, list[Refund]] = defaultdict(list)
+        for refund in ledger.refunds:
+            self.refunds[refund.capture_id].append(refund)
+        self.known_holds: dict[str, str] = {}  # hold, and the order that accounts for it
+
+
+def compare(receipts: Sequence[Receipt], others: Iterable[Receipt], ledger: Ledger) -> Comparison:
+    """Judge each of `receipts`, each settled by now; `others` only account for effects, for they may be under way."""
+    books, found = Books(ledger), Comparison()
+    for receipt in receipts:
+        _judge(receipt, books, found)
+    judged = {receipt.id for receipt in receipts}
+    rest = [other for other in others if other.id not in judged]
+    for receipt in rest:
+        if receipt.bank.authorization is not None:
+            _know(receipt, receipt.bank.authorization, books)
+    for receipt in (*receipts, *rest):
+        _orphans(receipt, books, found)
+    _unaccounted(books, found)
+    return found
+
+
+def _judge(receipt: Receipt, books: Books, found: Comparison) -> None:
+    def differ(what: str, ours: object, banks: object) -> None:
+        found.disagreements.append(Disagreement(receipt.order_id, what, _show(ours), _show(banks)))
+
+    reference = receipt.bank.authorization
+    if not receipt.is_settled:
+        differ("is it settled", f"{receipt.state}, {receipt.pending} is pending", "-")
+    if receipt.state in (PaymentState.DECLINED, PaymentState.PENDING):
+        if reference is not None:
+            differ("the hold of a payment without one", reference, reference if reference in books.holds else "no such hold")
+        return
+    hold = books.holds.get(reference or "")
+    if hold is None:
+        differ("the hold", reference, "no such hold")
+        return
+    if hold.id in books.known_holds:
+        differ("whose hold is it", receipt.order_id, f"also that of {books.known_holds[hold.id]}")
+    _know(receipt, hold.id, books)
+    if (hold.amount_minor, hold.currency) != (receipt.amount_minor, receipt.currency):
+        differ("the hold's amount", _money(receipt), f"{hold.amount_minor} {hold.currency}")
+    if hold.last_four != receipt.last_four:
+        differ("the card", receipt.last_four, hold.last_four)
+    if hold.state != (expected := _hold_state(receipt)):
+        differ("the hold", f"{receipt.state}, so {expected}", hold.state)
+    _judge_taken(receipt, hold, books, found)
+
+
+def _judge_taken(receipt: Receipt, hold: Hold, books: Books, found: Comparison) -> None:
+    """Capture, void and refund: as many as the state says, with the reference that the receipt shows, of the whole amount."""
+    captures = books.captures[hold.id]
+    refunds = [refund for capture in captures for refund in books.refunds[capture.id]]
+    for what, wanted, reference, unknown, seen in (
+        ("the capture", receipt.state in _TAKEN, receipt.bank.capture, ReviewReason.CAPTURE_REFERENCE_UNKNOWN, captures),
+        (
+            "the void",
+            _hold_state(receipt) == "voided",
+            receipt.bank.void,
+            ReviewReason.VOID_REFERENCE_UNKNOWN,
+            books.voids[hold.id],
+        ),
+        (
+            "the refund",
+            receipt.state is PaymentState.REFUNDED,
+            receipt.bank.refund,
+            ReviewReason.REFUND_REFERENCE_UNKNOWN,
+            refunds,
+        ),
+    ):
+        ours = ("yes, its reference was lost" if unknown in receipt.review_reasons else "yes") if wanted else "none"
+        expected = reference if wanted and reference is not None else ours
+        ids = [effect.id for effect in seen]
+        agrees = len(ids) == int(wanted) and (reference == ids[0] if wanted and ids and reference else reference is None)
+        if wanted and reference is None:
+            agrees = agrees and unknown in receipt.review_reasons
+        if not agrees:
+            found.disagreements.append(Disagreement(receipt.order_id, what, expected or "none", ", ".join(ids) or "none"))
+        for effect in seen:
+            if not isinstance(effect, Void) and effect.amount_minor != receipt.amount_minor:
+                found.disagreements.append(
+                    Disagreement(receipt.order_id, f"{what}'s amount", _money(receipt), str(effect.amount_minor))
+                )
+
+
+def _know(receipt: Receipt, hold_id: str, books: Books) -> None:
+    books.known_holds.setdefault(hold_id, receipt.order_id)
+
+
+def _orphans(receipt: Receipt, books: Books, found: Comparison) -> None:
+    """Second holds that the receipt warns of: the bank did the work twice because our connection ended too early."""
+    if ReviewReason.POSSIBLE_ORPHAN_HOLD not in receipt.review_reasons:
+        return
+    known = books.holds.get(receipt.bank.authorization or "")
+    if known is not None:
+        seconds = books.by_key[known.key]
+    else:  # declined in the end: an earlier try may have left a hold, and only its looks tell whose it is
+        looks = (receipt.amount_minor, receipt.last_four)
+        seconds = [hold for hold in books.holds.values() if (hold.amount_minor, hold.last_four) == looks]
+    for hold in seconds:
+        if hold.id not in books.known_holds and hold.state == "active":
+            _know(receipt, hold.id, books)
+            found.flagged.append((receipt.order_id, f"the bank holds {receipt.formatted} once more, as {hold.id}"))
+
+
+def _unaccounted(books: Books, found: Comparison) -> None:
+    """Holds that no receipt knows. What was done to holds of before this stretch of the books is not ours to judge."""
+    for hold in books.ledger.holds:
+        if hold.id in books.known_holds:
+            continue
+        told = f"{hold.id}, {hold.amount_minor} {hold.currency}, {hold.state}"
+        twins = [books.known_holds[twin.id] for twin in books.by_key[hold.key] if twin.id in books.known_holds]
+        if twins:
+            found.disagreements.append(Disagreement(twins[0], "a second hold, and no flag warns of it", "none", told))
+        else:
+            found.unaccounted.append(Disagreement("", "a hold that no receipt knows", "none", told))
+
+
+def _hold_state(receipt: Receipt) -> str:
+    if receipt.state is PaymentState.EXPIRED:
+        released = receipt.bank.void is not None or ReviewReason.VOID_REFERENCE_UNKNOWN in receipt.review_reasons
+        return "voided" if released else "active"
+    return _HOLD_STATE[receipt.state]
+
+
+def _money(receipt: Receipt) -> str:
+    return f"{receipt.amount_minor} {receipt.currency}"
+
+
+def _show(value: object) -> str:
+    return "none" if value is None else str(value)
