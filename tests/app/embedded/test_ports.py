@@ -9,7 +9,7 @@ from app.embedded.ports import LOOPBACK, PortClaim, PortTakenError, free_port
 
 def test_a_port_that_somebody_listens_on_is_taken() -> None:
     with socket.socket() as other:
-        other.bind(("", 0))
+        other.bind((LOOPBACK, 0))
         other.listen()
 
         with pytest.raises(PortTakenError, match=r"Port \d+ on 127\.0\.0\.1 is taken"):
