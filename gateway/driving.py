@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> Resolution | None:
     """Ask, and finish. None when the attempt stays open: the bank is away, or somebody else holds the lease by now."""
     assert may_close(attempt.verb, payment), "an open attempt's payment waits in the state that the verb starts from"
-    call = _call(parts, tenant_id, attempt, payment)
+    call = call_of(parts, tenant_id, attempt, payment)
     unreached = 0
     for round_try in range(1, TRIES_AT_ONCE + 1):
         async with parts.bank_slots:
@@ -110,7 +110,8 @@ async def _give_back(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Un
             await save_payments(tx, tenant_id, flagged)
 
 
-def _call(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:
+def call_of(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:
+    """What to ask the bank for an attempt."""
     amount_minor = payment.amount.minor_units
     match attempt.verb:
         case Verb.AUTHORIZE:

@@ -22,8 +22,8 @@ _GIVEN_ATTEMPTS = """unnest(
         cast(:id as uuid[]), cast(:payment_id as uuid[]), cast(:verb as text[]), cast(:idempotency_key as text[]),
         cast(:fingerprint as bytea[]), cast(:opened_at as timestamptz[]), cast(:lease_until as timestamptz[]),
         cast(:lease_token as uuid[]), cast(:tries as integer[]), cast(:unanswered as integer[]), cast(:sealed_card as bytea[])
-    ) as given (id, payment_id, verb, idempotency_key, fingerprint, opened_at, lease_until, lease_token, tries, unanswered,
-                sealed_card)"""
+    ) with ordinality as given (id, payment_id, verb, idempotency_key, fingerprint, opened_at, lease_until, lease_token, tries,
+                                unanswered, sealed_card, position)"""
 _INSERT_ATTEMPTS = f"""
     insert into attempts (tenant_id, id, payment_id, verb, idempotency_key, fingerprint, opened_at, lease_until, lease_token,
                           tries, unanswered, sealed_card)
@@ -32,7 +32,7 @@ _INSERT_ATTEMPTS = f"""
     from {_GIVEN_ATTEMPTS}"""
 _LIVE = ", ".join(f"'{state.value}'" for state in sorted(LIVE_STATES))
 
-_OPEN_OPERATIONS = text(f"{_INSERT_ATTEMPTS} order by idempotency_key on conflict do nothing returning id")
+_OPEN_OPERATIONS = text(f"{_INSERT_ATTEMPTS} order by idempotency_key, position on conflict do nothing returning id")
 
 # Payments first, in the order of their orders, then attempts, in the order of their keys: every transaction takes the two unique
 # indexes in this sequence, so none waits for another in a circle.
@@ -45,13 +45,14 @@ _OPEN_AUTHORIZATIONS = text(f"""
             cast(:payments_id as uuid[]), cast(:order_id as text[]), cast(:customer_id as text[]),
             cast(:amount_minor as bigint[]), cast(:currency as text[]), cast(:card_brand as text[]),
             cast(:card_last_four as text[]), cast(:created_at as timestamptz[])
-        ) as given (id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, created_at)
-        order by order_id
+        ) with ordinality as given (id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, created_at,
+                                    position)
+        order by order_id, position
         on conflict (tenant_id, order_id) where state in ({_LIVE}) do nothing
         returning id
     ), new_attempts as (
         {_INSERT_ATTEMPTS} where payment_id in (select id from new_payments)
-        order by idempotency_key
+        order by idempotency_key, position
         on conflict do nothing
         returning id, payment_id
     )

@@ -52,6 +52,7 @@ class Database:
     """A pool of connections of one login."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE, pool_overflow: int = POOL_OVERFLOW) -> None:
+        self._capacity = pool_size + pool_overflow
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
@@ -116,20 +117,19 @@ class Database:
             raise
 
     async def _begin(self, begin: str) -> tuple[AsyncConnection, _Driver]:
-        """A connection with its transaction begun. One that died idle in the pool is replaced once: nothing was sent on it yet."""
-        for last in (False, True):
+        """A connection with its transaction begun. One that died idle in the pool is replaced: nothing was sent on it yet."""
+        for left in range(self._capacity, -1, -1):  # after a restart of Postgres every one in the pool may be dead
             connection = await self.engine.connect()
             try:
                 driver = cast(_Driver, (await connection.get_raw_connection()).driver_connection)
                 await driver.execute(begin)
             except BaseException as error:
-                await asyncio.shield(connection.invalidate())
-                await asyncio.shield(connection.close())
-                if last or not is_weather(error):
+                await asyncio.shield(_discard(connection))
+                if not left or not _is_closed(error):
                     raise
             else:
                 return connection, driver
-        raise AssertionError("unreachable: the second try returns or raises")
+        raise AssertionError("unreachable: the last try returns or raises")
 
 
 _LOGIN = text("select current_user as login, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user")
@@ -159,8 +159,15 @@ def is_weather(error: BaseException) -> bool:
 
 
 def _is_closed(error: BaseException | None) -> bool:
-    """asyncpg has one class for a connection closed under us and for mistakes of ours; only its text tells them apart."""
-    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+    """Whether the connection was closed under us. asyncpg has one class for that and for mistakes of ours; its text tells."""
+    return (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)) or isinstance(
+        error, asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError | ConnectionResetError
+    )
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    await connection.invalidate()
+    await connection.close()
 
 
 async def _rollback(connection: AsyncConnection, driver: _Driver, *, broken: bool) -> None:

@@ -1,0 +1,356 @@
+"""One PostgreSQL per run, a fresh database per module from a migrated template; a world, a bank and a gateway to play with."""
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+
+from app import keys
+from app.embedded.postgres import TEST_SETTINGS, EmbeddedPostgres
+from bank.client import BankClient, bank_http
+from bank.mock import Bank, BankSettings, VirtualTime, create_bank
+from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
+from domain.card import CardDetails
+from domain.money import Money
+from domain.request import AuthorizeRequest, OperateRequest
+from gateway.gateway import Gateway
+from gateway.parts import Parts
+from gateway.recovery import Recovery
+from gateway.sealing import CardSeal
+from gateway.world import World
+from persistence.api_keys import insert_api_key
+from persistence.database import Database
+from persistence.migrate import Login, migrate
+from persistence.partners import insert_partner
+
+TEMPLATE = "template_partner_api"
+APP = Login("suite_app", "app-password")
+WORKER = Login("suite_worker", "worker-password")
+PEPPER = b"p" * 32
+MASTER_KEY = b"m" * 32
+
+_server: list[EmbeddedPostgres] = []
+
+
+def _start_postgres() -> str:
+    """The URL of this run's server, with the template in it."""
+    if not _server:
+        folder = Path(tempfile.mkdtemp(prefix="partner-api-tests-"))
+        server = EmbeddedPostgres(folder, settings=TEST_SETTINGS)
+        server.start()
+        _server.append(server)
+        asyncio.run(_make_template(server.url))
+    return _server[0].url
+
+
+async def _make_template(url: str) -> None:
+    await _execute(url, f"create database {TEMPLATE}")
+    await migrate(_url(url, TEMPLATE), app=APP, worker=WORKER)
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _url(server: str, database: str, login: Login | None = None) -> str:
+    base, _, _ = server.rpartition("/")
+    if login is not None:
+        base = f"postgresql://{login.name}:{login.password}@{base.rpartition('@')[2]}"
+    return f"{base}/{database}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """With xdist the controller starts the server, before its first worker."""
+    node.workerinput["postgres_url"] = _start_postgres()
+
+
+def pytest_sessionfinish() -> None:
+    """Whoever started the server stops it."""
+    for server in _server:
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
+    _server.clear()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """The server of this run, as its superuser."""
+    given = getattr(request.config, "workerinput", {}).get("postgres_url")
+    return str(given) if given else _start_postgres()
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """One fresh, migrated database and its three logins."""
+
+    name: str
+    owner: str
+    app: str
+    worker: str
+
+
+@pytest.fixture(scope="module")
+async def database_urls(postgres_url: str) -> AsyncIterator[DatabaseUrls]:
+    """A database of this module's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    await _execute(postgres_url, f"create database {name} template {TEMPLATE}")
+    yield DatabaseUrls(name, _url(postgres_url, name), _url(postgres_url, name, APP), _url(postgres_url, name, WORKER))
+    await _execute(postgres_url, f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """The API's login."""
+    opened = Database(database_urls.app)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def owner(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """The owner's login."""
+    opened = Database(database_urls.owner)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def watch(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """The worker's login."""
+    opened = Database(database_urls.worker, pool_size=1, pool_overflow=0)
+    yield opened
+    await opened.close()
+
+
+@dataclass
+class Here:
+    """A world under control: time passes only by sleeping or by `pass_by`, chance is seeded."""
+
+    time: datetime = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    chance: Random = field(default_factory=lambda: Random(1))
+    slept: list[float] = field(default_factory=list)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.pass_by(seconds)
+        await asyncio.sleep(0)
+
+    @property
+    def world(self) -> World:
+        """For those who are handed a world."""
+        return World(now=lambda: self.time, random=self.chance.random, random_bits=self.chance.getrandbits, sleep=self._sleep)
+
+
+@pytest.fixture
+def here() -> Here:
+    """The world of this test. Its ids are its own, so that tests of one module can share a database."""
+    return Here(chance=Random(secrets.randbits(64)))
+
+
+@pytest.fixture
+def bank() -> Iterator[Bank]:
+    """A bank without chaos, in memory and in virtual time."""
+    time = VirtualTime()
+    made = create_bank(
+        BankSettings.from_environment(
+            {"FAILURE_RATE": "0", "MIN_LATENCY_MS": "0", "MAX_LATENCY_MS": "0", "BANK_STATE": "memory", "BANK_SEED": "1"}
+        ),
+        clock=time.clock,
+        sleep=time.sleep,
+    )
+    yield made
+    made.close()
+
+
+@dataclass
+class Line:
+    """The line to the bank: counts what goes over it, and can be told what happens to the next requests."""
+
+    inner: httpx.AsyncBaseTransport
+    requests: list[httpx.Request] = field(default_factory=list)
+    accidents: list[Callable[[httpx.Request], Awaitable[httpx.Response]] | str] = field(default_factory=list)
+    """For each next request: `lost answer`, `lost key` (does it, loses the bank's key, loses the answer), `refused`, `reset`."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The Idempotency-Keys of all requests, in order."""
+        return [request.headers["idempotency-key"] for request in self.requests]
+
+
+class LineTransport(httpx.AsyncBaseTransport):
+    """The line as httpx wants it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        line = self._line
+        line.requests.append(request)
+        accident = line.accidents.pop(0) if line.accidents else None
+        if callable(accident):
+            return await accident(request)
+        if accident == "refused":
+            raise httpx.ConnectError("refused", request=request)
+        if accident == "reset":
+            raise httpx.ReadError("reset", request=request)
+        if accident == "lost key":
+            await _bare(line, request, key=secrets.token_hex(8))
+            raise httpx.ReadTimeout("no answer", request=request)
+        response = await line.inner.handle_async_request(request)
+        if accident == "lost answer":
+            await response.aread()
+            raise httpx.ReadTimeout("no answer", request=request)
+        return response
+
+
+async def _bare(line: Line, request: httpx.Request, key: str) -> None:
+    """The same request under another key: what it looks like when the bank did it and forgot the key."""
+    copy = httpx.Request(request.method, request.url, content=request.content, headers={"Idempotency-Key": key})
+    await (await line.inner.handle_async_request(copy)).aread()
+
+
+@pytest.fixture
+def line(bank: Bank) -> Line:
+    """The line to this test's bank."""
+    return Line(httpx.ASGITransport(app=bank.app))
+
+
+@pytest.fixture
+async def control(bank: Bank) -> AsyncIterator[httpx.AsyncClient]:
+    """The bank's control address."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=bank.control), base_url="http://control") as client:
+        yield client
+
+
+class LocalWakeups:
+    """Wake-ups within one process."""
+
+    def __init__(self) -> None:
+        self.announced: list[UUID] = []
+        self._closed = asyncio.Event()
+
+    def announce(self, attempt_ids: list[UUID]) -> None:
+        self.announced += attempt_ids
+        self._closed.set()
+        self._closed = asyncio.Event()
+
+    async def wait(self, attempt_id: UUID, timeout_s: float) -> None:  # noqa: ARG002
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._closed.wait()
+        except TimeoutError:
+            return
+
+
+@pytest.fixture
+async def parts(database: Database, line: Line, here: Here) -> AsyncIterator[Parts]:
+    """What the gateway works with."""
+    client = BankClient(bank_http("http://bank", LineTransport(line)))
+    yield Parts(
+        database=database,
+        bank=client,
+        world=here.world,
+        seal=CardSeal(MASTER_KEY),
+        fingerprint_secret=PEPPER,
+        wakeups=LocalWakeups(),
+    )
+    await client.close()
+
+
+@pytest.fixture
+async def gateway(parts: Parts) -> AsyncIterator[Gateway]:
+    """The front door, drained in the end."""
+    made = Gateway(parts)
+    yield made
+    assert await made.close(drain_s=10) == 0, "a test leaves nothing under way"
+
+
+@pytest.fixture
+def recovery(parts: Parts, watch: Database) -> Recovery:
+    """The worker's part."""
+    return Recovery(parts, watch)
+
+
+@pytest.fixture
+async def tenant(owner: Database, here: Here) -> UUID:
+    """A partner of this test's own."""
+    partner_id = here.world.new_uuid()
+    async with owner.without_tenant() as tx:
+        await insert_partner(tx, partner_id=partner_id, name="FicMart", created_at=here.time)
+    return partner_id
+
+
+@pytest.fixture
+async def other_tenant(owner: Database, here: Here) -> UUID:
+    """Another partner."""
+    partner_id = here.world.new_uuid()
+    async with owner.without_tenant() as tx:
+        await insert_partner(tx, partner_id=partner_id, name="Somebody else", created_at=here.time)
+    return partner_id
+
+
+@pytest.fixture
+def make_key(owner: Database, here: Here) -> Callable[[UUID], Awaitable[str]]:
+    """Makes an API key for a partner and returns its secret."""
+
+    async def make(tenant_id: UUID) -> str:
+        secret = new_api_key(here.chance.getrandbits(256))
+        key = ApiKey(here.world.new_uuid(), tenant_id, "test", secret[:SHOWN_LENGTH], here.time)
+        async with owner.tenant(tenant_id) as tx:
+            await insert_api_key(tx, key, hash_api_key(secret, keys.key_for(PEPPER, keys.API_KEYS)))
+        return secret
+
+    return make
+
+
+GOOD_CARD = CardDetails("4111111111111111", "123", 12, 2030)
+
+
+@pytest.fixture
+def wish() -> Callable[..., AuthorizeRequest]:
+    """Makes requests to authorize; what is not said is fresh or usual."""
+
+    def make(
+        *,
+        key: str | None = None,
+        order: str | None = None,
+        customer: str = "customer-1",
+        amount: int = 1999,
+        card: CardDetails = GOOD_CARD,
+    ) -> AuthorizeRequest:
+        return AuthorizeRequest(
+            key or f"key-{secrets.token_hex(8)}", order or f"order-{secrets.token_hex(8)}", customer, Money(amount), card
+        )
+
+    return make
+
+
+@pytest.fixture
+def on() -> Callable[..., OperateRequest]:
+    """Makes requests to capture, void or refund."""
+
+    def make(payment_id: UUID | None, key: str | None = None) -> OperateRequest:
+        return OperateRequest(key or f"key-{secrets.token_hex(8)}", payment_id)
+
+    return make
