@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import httpx
 from redis.exceptions import RedisError
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -29,7 +28,7 @@ from gateway.parts import Parts
 from gateway.sealing import CardSeal
 from gateway.world import World, real_world
 from persistence.database import Database, DatabaseAway
-from persistence.migrate import newest_revision
+from persistence.revision import NotMigrated, check_revision
 from persistence.wakeups import RedisWakeups
 from resolvers.context import Context
 
@@ -38,10 +37,6 @@ START_S = 30.0  # a database that is not there by then will not come by waiting
 START_RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
-
-
-class NotMigrated(Exception):
-    """The database's schema is not the one that this version was written for. Run `partner-api migrate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +83,13 @@ async def _check(database: Database) -> None:
     for left in range(tries, 0, -1):
         try:
             await database.check_login()
-            await check_schema(database)
+            await check_revision(database)
         except DatabaseAway:
             if left == 1:
                 raise
             await asyncio.sleep(START_RETRY_S)
         else:
             return
-
-
-async def check_schema(database: Database) -> None:
-    """Raises NotMigrated unless the database has the schema of this version."""
-    async with database.without_tenant() as tx:
-        found = (await tx.execute(text("select version_num from alembic_version"))).scalar_one_or_none()
-    if found != newest_revision():
-        raise NotMigrated(f"{NotMigrated.__doc__} (found {found}, expected {newest_revision()})")
 
 
 def create_app(
@@ -173,7 +160,7 @@ async def _readyz(request: Request) -> Response:
     except (RedisError, OSError, TimeoutError):
         redis = "away"
     try:
-        await check_schema(house.parts.database)
+        await check_revision(house.parts.database)
     except (DatabaseAway, NotMigrated):
         return JSONResponse(
             {"status": "unavailable", "database": "away", "redis": redis}, 503, {"Retry-After": str(DATABASE_RETRY_S)}

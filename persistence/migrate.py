@@ -64,7 +64,7 @@ async def migrate(owner_url: str, *, app: Login, worker: Login) -> tuple[str | N
 
 
 def newest_revision() -> str:
-    """The revision that this code was written for."""
+    """The newest migration there is."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None, "there is a first migration"
     return head

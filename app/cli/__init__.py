@@ -45,8 +45,8 @@ def partner_api() -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; say in a sentence what is wrong with the settings or the database, and exit with 1."""
-    from app.main import NotMigrated  # noqa: PLC0415  (loaded only by commands that need it)
-    from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415
+    from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415  (only for commands that need it)
+    from persistence.revision import NotMigrated  # noqa: PLC0415
 
     try:
         return asyncio.run(work)

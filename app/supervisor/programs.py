@@ -11,7 +11,7 @@ from app.embedded.server import KILL_S, STOP_S, Server, launched
 from app.supervisor.child import Program, Started
 from app.supervisor.probe import answers_200
 
-DRAIN_S = 20.0  # a request may be waiting for the bank, whose slowest answers take 10-14 s
+DRAIN_S = 26.0  # the api answers who waits (10 s) and then finishes its calls to the bank (15 s)
 BANK_STOP_S = 5.0  # the mock has nothing to finish: the gateway has drained before
 WORKER_SETTLE_S = 3.0  # a worker that has said nothing and lives for so long is taken for ready
 

@@ -1,0 +1,20 @@
+"""Which schema this code was written for. Apart from `migrate`, so that serving does not load Alembic."""
+
+from sqlalchemy import text
+
+from persistence.database import Database
+
+REVISION = "0001"
+
+
+class NotMigrated(Exception):
+    """The database's schema is not the one that this version was written for. Run `partner-api migrate`."""
+
+
+async def check_revision(database: Database) -> None:
+    """Raises NotMigrated unless the database has the schema of this version, and DatabaseAway."""
+    async with database.without_tenant() as tx:
+        exists = (await tx.execute(text("select to_regclass('alembic_version') is not null"))).scalar_one()
+        found = (await tx.execute(text("select version_num from alembic_version"))).scalar_one_or_none() if exists else None
+    if found != REVISION:
+        raise NotMigrated(f"{NotMigrated.__doc__} (It has {found or 'none'}, this version needs {REVISION}.)")

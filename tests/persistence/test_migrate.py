@@ -1,0 +1,102 @@
+"""Migrations: the same schema however often they run, and nothing that the code does not know."""
+
+import asyncio
+import secrets
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from persistence.database import Database
+from persistence.migrate import Login, login_of, migrate, newest_revision
+from persistence.revision import REVISION, NotMigrated, check_revision
+from persistence.tables import metadata
+
+
+@pytest.fixture
+async def empty(postgres_url):
+    """An empty database's URL."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(f"create database {name}")
+    yield f"{postgres_url.rpartition('/')[0]}/{name}"
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()
+
+
+APP, WORKER = Login("suite_app", "app-password"), Login("suite_worker", "worker-password")
+
+
+async def test_the_first_run_migrates_and_the_second_changes_nothing(empty):
+    first = await migrate(empty, app=APP, worker=WORKER)
+    second = await migrate(empty, app=APP, worker=WORKER)
+
+    assert first == (None, newest_revision())
+    assert second == (newest_revision(), newest_revision())
+
+
+async def test_two_at_once_wait_for_each_other(empty):
+    results = await asyncio.gather(*(migrate(empty, app=APP, worker=WORKER) for _ in range(3)))
+
+    assert sorted(str(before) for before, _ in results) == sorted(["None", newest_revision(), newest_revision()])
+
+
+def test_the_code_was_written_for_the_newest_migration():
+    assert newest_revision() == REVISION
+
+
+async def test_a_database_of_another_version_is_refused_with_a_sentence(database_urls, owner):
+    before = Database(database_urls.app, pool_size=1, pool_overflow=0)
+    await check_revision(before)
+    async with owner.without_tenant() as tx:
+        await tx.execute(text("update alembic_version set version_num = 'older'"))
+
+    with pytest.raises(NotMigrated, match=r"Run `partner-api migrate`.*It has older"):
+        await check_revision(before)
+
+    async with owner.without_tenant() as tx:
+        await tx.execute(text("update alembic_version set version_num = :now"), {"now": REVISION})
+    await before.close()
+
+
+async def test_the_tables_that_the_code_knows_are_the_migrated_ones(database_urls):
+    engine = create_async_engine(make_url(database_urls.owner).set(drivername="postgresql+asyncpg"))
+
+    def differences(connection):
+        context = MigrationContext.configure(connection, opts={"include_object": _tables_and_columns, "compare_type": True})
+        return compare_metadata(context, metadata)
+
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+    await engine.dispose()
+
+    assert found == []
+
+
+def _tables_and_columns(_object, name, kind, _reflected, _compare_to):
+    """Keys, indexes and checks are the migrations' alone: the code never needs to know them."""
+    return kind in ("table", "column") and name != "alembic_version"
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/db", "postgresql://login@host/db"])
+def test_a_login_without_a_password_is_a_sentence(url):
+    with pytest.raises(ValueError, match="names a login and its password"):
+        login_of(url)
+
+
+def test_a_logins_repr_does_not_show_its_password():
+    assert "geheim" not in repr(login_of("postgresql://login:geheim@host/db"))
+
+
+async def test_a_new_password_is_taken_over_by_the_next_run(empty):
+    app = Login(f"suite_rotated_{secrets.token_hex(4)}", "first")
+    await migrate(empty, app=app, worker=WORKER)
+
+    await migrate(empty, app=Login(app.name, 'it\'s "new"'), worker=WORKER)
+
+    url = make_url(empty)
+    connection = await asyncpg.connect(host=url.host, port=url.port, database=url.database, user=app.name, password='it\'s "new"')
+    await connection.close()
