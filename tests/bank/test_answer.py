@@ -1,0 +1,153 @@
+"""What the bank's answers mean: the table is complete, and what it does not hold is never taken for an outcome."""
+
+import json
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from bank.answer import BANK_ERRORS, HARMLESS_500, REFUSALS, Done, Refused, Unclarity, Unclear, read_answer
+from domain.card import CardBrand, CardSummary
+from domain.money import Money
+from domain.payment import Payment, PaymentState, Verb
+from gateway.interpretation import interpret
+
+EXPECTED = {
+    Verb.AUTHORIZE: {"amount": 1999, "currency": "USD"},
+    Verb.CAPTURE: {"authorization_id": "auth_1", "amount": 1999},
+    Verb.VOID: {"authorization_id": "auth_1"},
+    Verb.REFUND: {"capture_id": "cap_1", "amount": 1999},
+}
+GOOD = {
+    Verb.AUTHORIZE: {"authorization_id": "auth_1", "status": "approved", "amount": 1999, "currency": "USD"},
+    Verb.CAPTURE: {"capture_id": "cap_1", "authorization_id": "auth_1", "status": "captured", "amount": 1999},
+    Verb.VOID: {"void_id": "void_1", "authorization_id": "auth_1", "status": "voided"},
+    Verb.REFUND: {"refund_id": "ref_1", "capture_id": "cap_1", "status": "refunded", "amount": 1999},
+}
+CODES = {  # bank contract §4: every code that occurs
+    "invalid_card",
+    "invalid_cvv",
+    "invalid_amount",
+    "card_expired",
+    "insufficient_funds",
+    "authorization_not_found",
+    "authorization_expired",
+    "authorization_already_used",
+    "already_refunded",
+    "amount_mismatch",
+    "capture_not_found",
+    "internal_error",
+}
+
+
+def read(verb, status, body, **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_answer(verb, EXPECTED[verb], status, headers, content)
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_good_answer_is_done_with_the_banks_reference(verb):
+    answer = read(verb, 200, GOOD[verb])
+    replay = read(verb, 200, GOOD[verb], **{"x-idempotent-replayed": "true"})
+
+    reference = next(iter(GOOD[verb].values()))
+    assert answer == Done(reference, replayed=False)
+    assert replay == Done(reference, replayed=True)
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_200_that_says_anything_else_than_what_was_asked_is_unclear_and_may_have_acted(verb):
+    for field in GOOD[verb]:
+        for wrong in (None, "", 7, "another", [], GOOD[verb]):
+            answer = read(verb, 200, {**GOOD[verb], field: wrong})
+            if field == next(iter(GOOD[verb])) and wrong == "another":
+                continue  # the reference is the bank's to choose
+            assert isinstance(answer, Unclear), (field, wrong)
+            assert answer.may_have_acted
+
+
+@pytest.mark.parametrize(("verb", "code"), list(product(Verb, sorted(CODES))))
+def test_every_code_of_the_contract_is_a_refusal_a_bank_error_or_unintelligible_and_never_two_of_them(verb, code):
+    kinds = [code in REFUSALS[verb], code in BANK_ERRORS[verb]]
+    answer = read(verb, 402 if code == "insufficient_funds" else 400, {"error": code, "message": "so it is"})
+
+    assert sum(kinds) <= 1
+    if kinds[0]:
+        assert answer == Refused(code, "so it is")
+    else:
+        assert isinstance(answer, Unclear)
+        assert answer.why is (Unclarity.BANK_ERROR if kinds[1] else Unclarity.UNINTELLIGIBLE)
+
+
+def test_not_found_for_an_id_that_the_bank_gave_us_proves_nothing():
+    for verb, code in (
+        (Verb.CAPTURE, "authorization_not_found"),
+        (Verb.VOID, "authorization_not_found"),
+        (Verb.REFUND, "capture_not_found"),
+    ):
+        assert isinstance(read(verb, 400, {"error": code}), Unclear)
+
+
+def test_only_the_injected_500_promises_that_nothing_was_done():
+    error, message = HARMLESS_500
+
+    harmless = read(Verb.AUTHORIZE, 500, {"error": error, "message": message})
+    other = read(Verb.AUTHORIZE, 500, {"error": error, "message": "out of memory"})
+    proxy = read(Verb.AUTHORIZE, 502, b"<html>bad gateway</html>")
+
+    assert not harmless.may_have_acted
+    assert other.may_have_acted
+    assert proxy.may_have_acted
+
+
+@given(
+    verb=st.sampled_from(Verb),
+    status=st.integers(100, 599),
+    body=st.binary(max_size=80)
+    | st.dictionaries(st.sampled_from(["error", "message", "status"]), st.text() | st.integers()).map(
+        lambda content: json.dumps(content).encode()
+    ),
+    retry_after=st.text(max_size=12),
+)
+@hypothesis_settings(derandomize=True, max_examples=300, deadline=None)
+def test_whatever_the_bank_says_is_answered_and_only_a_known_refusal_is_one(verb, status, body, retry_after):
+    answer = read_answer(verb, EXPECTED[verb], status, {"retry-after": retry_after}, body)
+
+    match answer:
+        case Done():
+            assert status == 200
+        case Refused(code):
+            assert status in (400, 402)
+            assert code in REFUSALS[verb]
+        case Unclear(retry_after_s=wait_s):
+            assert wait_s is None or 0 <= wait_s <= 60
+
+
+@pytest.mark.parametrize(("verb", "code", "unanswered"), [(v, c, n) for v in Verb for c in sorted(REFUSALS[v]) for n in (0, 1)])
+def test_every_refusal_has_an_interpretation(verb, code, unanswered, some_payment):
+    assert interpret(verb, some_payment, Refused(code, ""), unanswered) is not None
+
+
+@pytest.fixture
+def some_payment() -> Payment:
+    """A payment that nothing is wrong with."""
+    return Payment(
+        id=UUID(int=1),
+        order_id="o",
+        customer_id="c",
+        amount=Money(1),
+        card=CardSummary(CardBrand.VISA, "1111"),
+        state=PaymentState.AUTHORIZED,
+        reached={PaymentState.PENDING: datetime(2026, 1, 1, tzinfo=UTC)},
+    )
+
+
+def test_the_codes_here_are_those_that_the_mock_can_give():
+    source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "bank" / "mock").glob("*.py"))
+
+    assert all(f'"{code}"' in source for code in CODES)
