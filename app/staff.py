@@ -17,7 +17,7 @@ from persistence.database import Database
 
 @asynccontextmanager
 async def _owner(settings: OwnerSettings) -> AsyncIterator[Database]:
-    database = Database(settings.owner_database_url.get_secret_value(), pool_size=1, pool_overflow=0)
+    database = Database(settings.owner_database_url.get_secret_value(), pool_size=1)
     try:
         yield database
     finally:

@@ -21,7 +21,7 @@ async def work_until_stopped(settings: WorkSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    watch = Database(settings.worker_database_url.get_secret_value(), pool_size=WATCH_CONNECTIONS, pool_overflow=0)
+    watch = Database(settings.worker_database_url.get_secret_value(), pool_size=WATCH_CONNECTIONS)
     try:
         async with open_house(settings, real_world()) as house:
             await watch.check_login()

@@ -134,7 +134,7 @@ async def owner(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def watch(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """The worker's login."""
-    opened = Database(database_urls.worker, pool_size=1, pool_overflow=0)
+    opened = Database(database_urls.worker, pool_size=1)
     yield opened
     await opened.close()
 

@@ -49,7 +49,7 @@ def test_the_code_was_written_for_the_newest_migration():
 
 
 async def test_a_database_of_another_version_is_refused_with_a_sentence(database_urls, owner):
-    before = Database(database_urls.app, pool_size=1, pool_overflow=0)
+    before = Database(database_urls.app, pool_size=1)
     await check_revision(before)
     async with owner.without_tenant() as tx:
         await tx.execute(text("update alembic_version set version_num = 'older'"))

@@ -93,7 +93,7 @@ async def test_a_partner_sees_itself_alone_among_the_partners(database, tenant, 
 
 
 async def test_no_tenant_stays_on_a_connection_whatever_ends_the_transaction(database_urls, tenant):
-    alone = Database(database_urls.app, pool_size=1, pool_overflow=0)
+    alone = Database(database_urls.app, pool_size=1)
     setting = text("select coalesce(nullif(current_setting('app.tenant_id', true), ''), 'none')")
 
     async def look():
