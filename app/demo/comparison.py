@@ -30,11 +30,11 @@ class Disagreement:
 
 @dataclass(slots=True)
 class Comparison:
-    """What was found. `flagged` are second holds that their receipts warn of: the bank made them, not we."""
+    """What was found. `second_holds` are those that receipts warn of: the bank made them, not we."""
 
     disagreements: list[Disagreement] = field(default_factory=list)
     unaccounted: list[Disagreement] = field(default_factory=list)
-    flagged: list[tuple[str, str]] = field(default_factory=list)  # order id, what
+    second_holds: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # of which order
 
     @property
     def disagreeing_orders(self) -> set[str]:
@@ -110,36 +110,33 @@ def _judge_taken(receipt: Receipt, hold: Hold, books: Books, found: Comparison) 
     """Capture, void and refund: as many as the state says, with the reference that the receipt shows, of the whole amount."""
     captures = books.captures[hold.id]
     refunds = [refund for capture in captures for refund in books.refunds[capture.id]]
-    for what, wanted, reference, unknown, seen in (
-        ("the capture", receipt.state in _TAKEN, receipt.bank.capture, ReviewReason.CAPTURE_REFERENCE_UNKNOWN, captures),
-        (
-            "the void",
-            _hold_state(receipt) == "voided",
-            receipt.bank.void,
-            ReviewReason.VOID_REFERENCE_UNKNOWN,
-            books.voids[hold.id],
-        ),
-        (
-            "the refund",
-            receipt.state is PaymentState.REFUNDED,
-            receipt.bank.refund,
-            ReviewReason.REFUND_REFERENCE_UNKNOWN,
-            refunds,
-        ),
+    voids = books.voids[hold.id]
+    taken, voided = receipt.state in _TAKEN, _hold_state(receipt) == "voided"
+    bank, refunded = receipt.bank, receipt.state is PaymentState.REFUNDED
+    for what, wanted, reference, lost, seen in (
+        ("the capture", taken, bank.capture, ReviewReason.CAPTURE_REFERENCE_UNKNOWN, captures),
+        ("the void", voided, bank.void, ReviewReason.VOID_REFERENCE_UNKNOWN, voids),
+        ("the refund", refunded, bank.refund, ReviewReason.REFUND_REFERENCE_UNKNOWN, refunds),
     ):
-        ours = ("yes, its reference was lost" if unknown in receipt.review_reasons else "yes") if wanted else "none"
-        expected = reference if wanted and reference is not None else ours
         ids = [effect.id for effect in seen]
-        agrees = len(ids) == int(wanted) and (reference == ids[0] if wanted and ids and reference else reference is None)
-        if wanted and reference is None:
-            agrees = agrees and unknown in receipt.review_reasons
-        if not agrees:
-            found.disagreements.append(Disagreement(receipt.order_id, what, expected or "none", ", ".join(ids) or "none"))
-        for effect in seen:
-            if not isinstance(effect, Void) and effect.amount_minor != receipt.amount_minor:
-                found.disagreements.append(
-                    Disagreement(receipt.order_id, f"{what}'s amount", _money(receipt), str(effect.amount_minor))
-                )
+        is_lost = lost in receipt.review_reasons
+        if not _agree(ids, wanted=wanted, reference=reference, is_lost=is_lost):
+            ours = reference or (f"one{', its reference lost' if is_lost else ''}" if wanted else "none")
+            found.disagreements.append(Disagreement(receipt.order_id, what, ours, ", ".join(ids) or "none"))
+        found.disagreements += [
+            Disagreement(receipt.order_id, f"{what}'s amount", _money(receipt), str(effect.amount_minor))
+            for effect in seen
+            if not isinstance(effect, Void) and effect.amount_minor != receipt.amount_minor
+        ]
+
+
+def _agree(ids: list[str], *, wanted: bool, reference: str | None, is_lost: bool) -> bool:
+    """Whether the effects at the bank are those that the receipt tells of."""
+    if not wanted:
+        return not ids and reference is None
+    if reference is None:
+        return is_lost and len(ids) == 1
+    return ids == [reference]
 
 
 def _know(receipt: Receipt, hold_id: str, books: Books) -> None:
@@ -159,7 +156,7 @@ def _orphans(receipt: Receipt, books: Books, found: Comparison) -> None:
     for hold in seconds:
         if hold.id not in books.known_holds and hold.state == "active":
             _know(receipt, hold.id, books)
-            found.flagged.append((receipt.order_id, f"the bank holds {receipt.formatted} once more, as {hold.id}"))
+            found.second_holds[receipt.order_id].append(hold.id)
 
 
 def _unaccounted(books: Books, found: Comparison) -> None:
@@ -177,8 +174,7 @@ def _unaccounted(books: Books, found: Comparison) -> None:
 
 def _hold_state(receipt: Receipt) -> str:
     if receipt.state is PaymentState.EXPIRED:
-        released = receipt.bank.void is not None or ReviewReason.VOID_REFERENCE_UNKNOWN in receipt.review_reasons
-        return "voided" if released else "active"
+        return "voided" if receipt.is_released else "active"
     return _HOLD_STATE[receipt.state]
 
 

@@ -146,9 +146,10 @@ def _close(report: Report, stage: Stage, played: list[Scene], elapsed_s: float) 
             f"Orders        {stage.orders} at once in {stage.rush_s:.1f} s: {stage.orders / stage.rush_s:.1f} payments/s, "
             f"{pace:.1f} bank operations/s"
         )
-    lines.append(f"Requests      {tally.answers} answered, {tally.repeats} sent again, {tally.leaks} answers with a card number")
+    lines.append(f"Requests      {tally.answers} answered, {tally.leaks} of them with a card number in the answer")
+    lines.append(f"Repeated      {tally.repeats} requests, because the API was away or said 'later'")
     if stage.lost_keys is not None:
-        lines.append(f"Bank          forgot {stage.lost_keys} idempotency keys of what it had done")
+        lines.append(f"Bank          forgot the idempotency keys of {stage.lost_keys} things that it had done")
     lines.append(f"Elapsed       {elapsed_s:.1f} s")
     lines += [f"FAILED        {scene.number}. {scene.title}" for scene in failed]
     if any(failure.is_short_of_money for scene in failed for failure in scene.failures):

@@ -61,6 +61,16 @@ class Receipt:
         """Whether nothing is awaited. An expired hold's release is the API's own affair: nobody has to wait for it."""
         return self.state is PaymentState.EXPIRED or (self.state is not PaymentState.PENDING and self.pending is None)
 
+    @property
+    def is_released(self) -> bool:
+        """Whether the bank gave the held money back."""
+        return self.bank.void is not None or ReviewReason.VOID_REFERENCE_UNKNOWN in self.review_reasons
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing will change any more unless somebody asks for it."""
+        return self.is_settled and (self.state is not PaymentState.EXPIRED or self.is_released)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

@@ -15,6 +15,7 @@ PATIENCE_S: Final = 90.0  # for one request, all its repetitions together: an AP
 RETRY_BASE_S, RETRY_CAP_S = 0.1, 2.0
 MAX_RETRY_AFTER_S: Final = 30.0  # who is told to wait longer gives up by patience anyway
 ASK_AGAIN: Final = frozenset({429, 502, 503, 504})
+ASK_AGAIN_CODES: Final = frozenset({"SERVICE_UNAVAILABLE", "RATE_LIMITED"})  # in a body, when only a part could not be answered
 MAX_CONNECTIONS: Final = 200  # a hundred orders at once, and the scenes
 
 
@@ -86,6 +87,7 @@ class Wire:
         self.world = world
         self._forbidden = forbidden
         self._patience_s = patience_s
+        self._free = asyncio.Semaphore(MAX_CONNECTIONS)  # waiting here is cheap; a thousand waiting in the pool cost seconds
         self.tally = Tally()
 
     async def ask(self, document: str, variables: dict[str, Any], *, authorization: str | None = "") -> Reply:
@@ -105,14 +107,16 @@ class Wire:
             asked += 1
             wait_s = backoff_s(asked, base_s=RETRY_BASE_S, cap_s=RETRY_CAP_S, random=self.world.random())
             try:
-                response = await self._http.post(self._endpoint.url, json=content, headers=headers)
+                async with self._free:
+                    response = await self._http.post(self._endpoint.url, json=content, headers=headers)
             except httpx.TransportError as error:
                 trouble = f"{type(error).__name__} {error}".rstrip()
             else:
-                if response.status_code not in ASK_AGAIN:
+                later_s = _asks_for_patience_s(response)
+                if later_s is None:
                     return response, asked
                 trouble = f"HTTP {response.status_code}"
-                wait_s = max(wait_s, _retry_after_s(response))
+                wait_s = max(wait_s, min(later_s, MAX_RETRY_AFTER_S))
             if self.world.clock() + wait_s > give_up_at_s:
                 raise ApiAway(f"The API did not answer within {self._patience_s:.0f} s, {asked} times asked: {trouble}")
             self.tally.repeats += 1
@@ -129,11 +133,19 @@ def graphql_http(transport: httpx.AsyncBaseTransport | None = None) -> httpx.Asy
     )
 
 
-def _retry_after_s(response: httpx.Response) -> float:
+def _asks_for_patience_s(response: httpx.Response) -> float | None:
+    """How long we are told to wait before we repeat the request, 0 when not told; None when this is an answer."""
+    if response.status_code in ASK_AGAIN:
+        try:
+            return float(response.headers.get("Retry-After", "0"))
+        except ValueError:  # a date: our own backoff will do
+            return 0.0
     try:
-        return min(max(float(response.headers.get("Retry-After", "0")), 0.0), MAX_RETRY_AFTER_S)
-    except ValueError:  # a date: our own backoff will do
-        return 0.0
+        errors = response.json().get("errors") or []
+        waits = [each["extensions"] for each in errors if each["extensions"]["code"] in ASK_AGAIN_CODES]
+        return max((float(each.get("retryAfterMs", 0)) / 1000 for each in waits), default=None)
+    except (AttributeError, KeyError, TypeError, ValueError):  # unlike what we know: not for us to wait out
+        return None
 
 
 def _data(response: httpx.Response) -> dict[str, Any]:

@@ -25,8 +25,10 @@ async def declined(scene: Scene, stage: Stage) -> None:
         scene.expect(f"a message with the decline of {each.why}", True, len(message) > 1)
         card = f"ending {each.card.number[-4:]}"
         rows.append((card, each.why, state, code, message, retry.state.value if retry else "failed"))
-    scene.saw(f"{len(rows)} cards were declined, with a code and the bank's words. Each order was then paid with a good card,")
-    scene.saw("and cancelled afterwards, so that the demo's card keeps its money.")
+    scene.saw(
+        f"{len(rows)} cards were declined, with a code and the bank's words. Each order was then paid with a good card, and "
+        "cancelled afterwards, so that the demo's card keeps its money."
+    )
     scene.show(("card", "what is wrong", "state", "code", "message", "with a good card"), rows)
 
 

@@ -3,7 +3,7 @@
 from app.demo import cards
 from app.demo.scene import Scene, Script, Stage
 from app.demo.scenes.lives import show_receipt
-from domain.payment import PaymentState, ReviewReason, Verb
+from domain.payment import PaymentState, Verb
 
 RELEASED_WITHIN_S = 60.0  # the worker looks twice a second; a bank that fails makes it ask a few times
 S = PaymentState
@@ -29,7 +29,7 @@ async def run_out(scene: Scene, stage: Stage) -> None:
     started_s = shop.wire.world.clock()
     released = await shop.until(
         authorized.id,
-        lambda receipt: receipt.bank.void is not None or ReviewReason.VOID_REFERENCE_UNKNOWN in receipt.review_reasons,
+        lambda receipt: receipt.is_released,
         RELEASED_WITHIN_S,
     )
     waited_s = shop.wire.world.clock() - started_s
