@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import strawberry
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -34,6 +34,7 @@ from resolvers.context import Context
 MAX_BODY_BYTES = 256 * 1024  # a long document with variables has a tenth of that
 DATABASE_RETRY_S = 2  # a restart or a failover of Postgres takes some seconds; asking every two costs nothing
 GRAPHQL_JSON, JSON = "application/graphql-response+json", "application/json"
+READING = ("GET", "HEAD")  # methods that must change nothing
 QUERY_ONLY = {OperationType.QUERY}
 QUERY_OR_MUTATION = {OperationType.QUERY, OperationType.MUTATION}
 
@@ -77,7 +78,7 @@ class GraphQLEndpoint:
         """One request, one answer; nothing but a bug of this file gets past it."""
         media_type = JSON
         try:
-            if request.method == "GET" and _wants_html(request):
+            if request.method in READING and _wants_html(request):
                 return HTMLResponse(get_graphql_ide_html("graphiql"))
             media_type = _answer_type(request)
             caller = await self._authentication.caller(request.headers.get("authorization"))
@@ -91,7 +92,7 @@ class GraphQLEndpoint:
                     {"WWW-Authenticate": 'Bearer realm="partner-api"'},
                 )
             operation = await _read_operation(request)
-            allowed = QUERY_ONLY if request.method == "GET" else QUERY_OR_MUTATION
+            allowed = QUERY_ONLY if request.method in READING else QUERY_OR_MUTATION
             result = await self._schema.execute(
                 operation.query,
                 variable_values=operation.variables,
@@ -102,8 +103,9 @@ class GraphQLEndpoint:
         except Unservable as error:
             return _refusal(media_type, error.status, error.message, {"code": error.code}, error.headers)
         except InvalidOperationTypeError as error:
-            reason = error.as_http_error_reason(request.method).capitalize()
-            if request.method == "GET":
+            reading = request.method in READING
+            reason = error.as_http_error_reason("GET" if reading else "POST").capitalize()
+            if reading:
                 return _refusal(media_type, 405, f"{reason}; use POST.", {"code": "METHOD_NOT_ALLOWED"}, {"Allow": "POST"})
             return _refusal(media_type, 400, f"{reason}.", {"code": "BAD_REQUEST"}, {})
         except DatabaseAway as error:
@@ -162,9 +164,14 @@ def _has_data(result: ExecutionResult) -> bool:
 
 
 def _is_ours(error: GraphQLError) -> bool:
-    """Whether an error is a bug: an exception that is neither a refusal nor weather."""
+    """Whether an error is a bug: an exception that is neither a refusal nor weather.
+
+    An exception about a literal in the document has nodes, and no path yet: that is the client's.
+    """
     original = error.original_error
-    return original is not None and not isinstance(original, (GraphQLError, *_WEATHER)) and error.path is not None
+    if original is None or isinstance(original, (GraphQLError, *_WEATHER)):
+        return False
+    return error.path is not None or not error.nodes
 
 
 def _retry_after_s(weather: BaseException) -> int:
@@ -204,7 +211,7 @@ def _answer_type(request: Request) -> str:
 
 
 async def _read_operation(request: Request) -> Operation:
-    if request.method == "GET":
+    if request.method in READING:
         parameters = request.query_params
         return _operation(
             {
@@ -221,10 +228,13 @@ async def _read_operation(request: Request) -> Operation:
     if charset not in ("", "utf-8", "utf8"):
         raise Unservable(415, "Send it in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise Unservable(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", code="PAYLOAD_TOO_LARGE")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Unservable(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", code="PAYLOAD_TOO_LARGE")
+    except ClientDisconnect:
+        raise Unservable(400, "The body ended too early.") from None
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -255,4 +265,4 @@ def _operation(content: dict[str, Any]) -> Operation:
         raise Unservable(400, '"operationName" is not a string.')
     if not isinstance(content.get("extensions"), dict | None):
         raise Unservable(400, '"extensions" is not an object.')
-    return Operation(query, variables, name)
+    return Operation(query, variables, name or None)  # empty is how some clients say none
