@@ -206,7 +206,7 @@ async def _check(system: dict[str, Any], made: int, console: Console) -> None:
     await connection.execute("select set_config('app.tenant_id', $1, false)", partner)
     async with asyncio.timeout(SETTLE_S):
         while await connection.fetchval(_OPEN, partner):  # noqa: ASYNC110  (what is awaited happens in other processes)
-            await asyncio.sleep(0.2)  # noqa: ASYNC110  (what is awaited happens in other processes)
+            await asyncio.sleep(0.2)
     rows = await connection.fetch("select state, bank_authorization from payments where tenant_id = $1::text::uuid", partner)
     await connection.close()
     async with httpx.AsyncClient(timeout=60) as http:

@@ -21,6 +21,7 @@ POOL_SIZE = 20  # connections of a process; four processes stay below Postgres's
 # a connection opened and closed again costs more than all that a request does with it (measured: 111 against 250 payments/s)
 POOL_WAIT_S = 3.0  # beyond this the database can't keep up, and a caller is better told so
 CONNECT_TIMEOUT_S = 3.0  # a database that does not answer in this time is away
+ANSWER_TIMEOUT_S = 6.0  # beyond Postgres's own statement_timeout: a server that hangs can't keep it, and is away
 SESSION_SETTINGS = {
     "application_name": "partner-api",
     "timezone": "UTC",
@@ -51,7 +52,7 @@ class _Driver(Protocol):
 class Database:
     """A pool of connections of one login."""
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
@@ -61,7 +62,11 @@ class Database:
             pool_timeout=POOL_WAIT_S,
             json_deserializer=orjson.loads,
             hide_parameters=True,  # sealed cards and key hashes are parameters; errors must not repeat them
-            connect_args={"timeout": CONNECT_TIMEOUT_S, "server_settings": SESSION_SETTINGS},
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": answer_timeout_s,
+                "server_settings": SESSION_SETTINGS,
+            },
         )
 
     @asynccontextmanager

@@ -195,6 +195,19 @@ async def test_a_database_that_is_not_there_is_weather():
     await nowhere.close()
 
 
+async def test_a_database_that_hangs_is_weather_and_its_connection_is_not_used_again(database_urls, tenant):
+    hasty = Database(database_urls.app, pool_size=1, answer_timeout_s=0.2)
+
+    with pytest.raises(DatabaseAway):
+        async with hasty.tenant(tenant) as tx:
+            await tx.execute(text("select pg_sleep(60)"))
+    async with hasty.tenant(tenant) as tx:
+        back = (await tx.execute(text("select 1"))).scalar_one()
+    await hasty.close()
+
+    assert back == 1
+
+
 async def test_a_mistake_of_ours_is_not_weather(database, tenant):
     with pytest.raises(exc.ProgrammingError):
         async with database.tenant(tenant) as tx:
