@@ -103,6 +103,7 @@ async def _open(settings: Settings, report: Report, stage: Stage, wire: Wire) ->
     report.opening("FicMart pays its orders", [*lines, f"Play   {stage.shop.names.run}: its order ids and keys begin so"])
     if stage.control is None:
         return
+    stage.lost_keys_before = (await stage.control.ledger(stage.books_since)).lost_keys
     available = await stage.control.available_minor(cards.GOOD.number[-4:])
     need = SCENES_NEED + settings.orders * (FIRST_AMOUNT + min(settings.orders, AMOUNTS))
     if available is not None and available < need:

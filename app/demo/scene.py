@@ -52,6 +52,7 @@ class Stage:
     advance: Callable[[], None] = lambda: None  # one order of the rush has ended
     rush_s: float = 0.0  # how long all of them took
     operations: int = 0  # what the bank did for them
+    lost_keys_before: int = 0  # when the play began
     lost_keys: int | None = None  # effects whose key the bank forgot
 
 

@@ -148,7 +148,7 @@ async def _compare_with_ledger(stage: Stage, receipts: list[Receipt], ours: list
     shop = stage.shop
     for number in range(1, QUIET_TRIES + 1):
         ledger = await stage.control.ledger(stage.books_since)
-        stage.lost_keys = ledger.lost_keys
+        stage.lost_keys = ledger.lost_keys - stage.lost_keys_before
         comparison = compare(receipts, ours, ledger)
         if not comparison.unaccounted or number == QUIET_TRIES:
             break
