@@ -7,7 +7,7 @@
     python3 dev.py check   format, lint, types and import rules
     python3 dev.py bench   run the benchmarks
     python3 dev.py clean   remove data and caches; with --all the installed packages too
-    python3 dev.py lock    write requirements.lock anew from pyproject.toml
+    python3 dev.py lock    write the two requirements.lock anew from pyproject.toml
 
 The first call, and the first after a change of dependencies, installs the locked packages into .venv.
 """
@@ -43,6 +43,7 @@ UNDERWAY = VENV / "dev-py.underway"  # an install began; what it left behind, if
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
+IMAGE_LOCK = ROOT / "deploy" / "requirements.lock"  # what runs: without the tools and the embedded servers
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "build", "dist")
 OUTPUT_LINES = 40  # what is shown of an installer's output when it failed
 
@@ -305,12 +306,16 @@ def lock(*_: str) -> int:
                 [str(Path(uv).with_name(PYTHON.name)), "-m", "pip", "install", "-q", "uv"], check=True, env=environment()
             )
         shutil.copy(ROOT / "pyproject.toml", folder)
-        command = [uv, "export", "--project", folder, "--all-extras", "--no-emit-project", "--no-header", "-q"]
-        text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    if "://" in text:  # a URL would tie everyone to one package index
-        sys.exit("The resolved packages name URLs; requirements.lock was left as it is.")
-    LOCK.write_text(text)
-    say(f"Wrote {LOCK.name}: {count(text)} packages.")
+        command = [uv, "export", "--project", folder, "--no-emit-project", "--no-header", "-q"]
+        texts = {  # the second finds what the first resolved, so both have the same versions
+            file: subprocess.run([*command, choice], check=True, stdout=subprocess.PIPE, text=True).stdout
+            for file, choice in ((LOCK, "--all-extras"), (IMAGE_LOCK, "--no-dev"))
+        }
+    if any("://" in text for text in texts.values()):  # a URL would tie everyone to one package index
+        sys.exit("The resolved packages name URLs; the locks were left as they are.")
+    for file, text in texts.items():
+        file.write_text(text)
+        say(f"Wrote {file.relative_to(ROOT)}: {count(text)} packages.")
     return 0
 
 
