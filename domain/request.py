@@ -75,8 +75,8 @@ class _Problems:
         self.found.append(InputProblem(path, message))
 
     def name(self, path: Path, text: str) -> str:
-        """A name chosen by the partner, in Unicode's NFC so that one name has one spelling."""
-        normal = unicodedata.normalize("NFC", text)
+        """A name chosen by the partner, in its one spelling."""
+        normal = normal_name(text)
         if not normal:
             self.add(path, "It is empty; give 1 to 255 printable characters.")
         elif len(normal) > MAX_NAME_LENGTH:
@@ -98,6 +98,11 @@ class _Problems:
         else:
             return value
         return 0
+
+
+def normal_name(text: str) -> str:
+    """The one spelling of a name, however it was typed: what is stored, and so what has to be looked for."""
+    return unicodedata.normalize("NFC", text)
 
 
 def as_integer(raw: object) -> int | None:

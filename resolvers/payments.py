@@ -8,7 +8,16 @@ from domain.answer import Answer, InvalidInput, Performed
 from domain.ids import IdKind, decode_id_of
 from domain.order import decisive_payment, order_payment
 from domain.payment import Verb
-from domain.request import MAX_NAME_LENGTH, RawAuthorize, RawCard, WaitFor, as_integer, parse_authorize, parse_operate
+from domain.request import (
+    MAX_NAME_LENGTH,
+    RawAuthorize,
+    RawCard,
+    WaitFor,
+    as_integer,
+    normal_name,
+    parse_authorize,
+    parse_operate,
+)
 from persistence.attempts import open_attempts_of
 from persistence.payment_pages import MAX_PAGE, Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
 from persistence.payments import get_payments, get_payments_of_orders
@@ -97,6 +106,7 @@ async def payment(info: Info, id: strawberry.ID) -> Payment | None:  # noqa: A00
 async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
     """May this order be shipped?"""
     context = info.context
+    order_id = normal_name(order_id)
     if not 0 < len(order_id) <= MAX_NAME_LENGTH or not order_id.isprintable():
         raise RefusedArgument(["orderId"], f"An order id has 1 to {MAX_NAME_LENGTH} printable characters.")
     async with context.database.tenant(context.tenant_id) as tx:
@@ -168,18 +178,21 @@ def _cursor(argument: str, text: str | None) -> Cursor | None:
 def _where(where: inputs.PaymentFilter | None) -> PaymentFilter:
     if where is None:
         return PaymentFilter()
-    for name, text in (("orderId", given(where.order_id)), ("customerId", given(where.customer_id))):
-        if text is not None and not text.isprintable():
-            raise RefusedArgument(["filter", name], "It has a character that can't be printed, so nothing can match.")
     return PaymentFilter(
-        order_id=given(where.order_id),
-        customer_id=given(where.customer_id),
+        order_id=_name("orderId", given(where.order_id)),
+        customer_id=_name("customerId", given(where.customer_id)),
         states=given(where.states),
         created_after=given(where.created_after),
         created_before=given(where.created_before),
         min_amount=_amount("minAmount", given(where.min_amount)),
         max_amount=_amount("maxAmount", given(where.max_amount)),
     )
+
+
+def _name(name: str, text: str | None) -> str | None:
+    if text is not None and not text.isprintable():
+        raise RefusedArgument(["filter", name], "It has a character that can't be printed, so nothing can match.")
+    return None if text is None else normal_name(text)
 
 
 def _amount(name: str, raw: object) -> int | None:

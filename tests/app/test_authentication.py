@@ -1,0 +1,230 @@
+"""Who is asking: every way to have no key, and how fast a revoked one is refused."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+
+from app import keys
+from app.authentication import CACHED_KEYS, REVOCATION_S, Authentication, Refused, Unauthenticated
+from domain.api_key import ApiKey, is_well_formed, new_api_key
+from domain.ids import IdKind, decode_id_of
+from persistence.api_keys import list_api_keys, revoke_api_key
+from persistence.database import Database
+from tests.app.serving import Api
+
+VIEWER = "{ viewer { apiKey { id } } }"
+STRANGER = new_api_key(2**200 + 12345)
+PEPPER = keys.key_for(b"p" * 32, keys.API_KEYS)
+
+
+class Clock:
+    """A monotonic clock that stands still unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@asynccontextmanager
+async def statements_of(database: Database) -> AsyncIterator[list[str]]:
+    """The statements that a database runs meanwhile."""
+    seen: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        seen.append(statement)
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def authentication(database: Database, clock: Clock) -> Authentication:
+    return Authentication(database, PEPPER, clock)
+
+
+async def revoke(owner: Database, tenant: UUID) -> None:
+    """Revoke the tenant's only key."""
+    async with owner.tenant(tenant) as tx:
+        (key,) = await list_api_keys(tx, tenant)
+        assert await revoke_api_key(tx, tenant, key.id, key.created_at)
+
+
+BAD = {
+    "missing": ("", "MISSING_KEY"),
+    "no scheme": (STRANGER, "MALFORMED_KEY"),
+    "another scheme": (f"Basic {STRANGER}", "MALFORMED_KEY"),
+    "no key": ("Bearer", "MALFORMED_KEY"),
+    "a blank key": ("Bearer  ", "MALFORMED_KEY"),
+    "a typing error": (f"Bearer {STRANGER[:-1]}{'0' if STRANGER[-1] != '0' else '1'}", "MALFORMED_KEY"),
+    "half a key": (f"Bearer {STRANGER[:20]}", "MALFORMED_KEY"),
+    "two keys": (f"Bearer {STRANGER} {STRANGER}", "MALFORMED_KEY"),
+    "a JWT": ("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "MALFORMED_KEY"),
+    "beyond ASCII": ("Bearer \xe9", "MALFORMED_KEY"),
+    "very long": ("Bearer " + "x" * 50_000, "MALFORMED_KEY"),
+    "unknown": (f"Bearer {STRANGER}", "UNKNOWN_KEY"),
+}
+
+
+@pytest.mark.parametrize(("header", "reason"), BAD.values(), ids=BAD.keys())
+async def test_without_a_good_key_the_answer_is_401_and_says_why(api: Api, header: str, reason: str) -> None:
+    sent = [(b"content-type", b"application/json"), *([(b"authorization", header.encode("latin-1"))] if header else [])]
+
+    response = await api.http.post("/graphql", content=f'{{"query": "{VIEWER}"}}', headers=sent)
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer realm="partner-api"'
+    assert list(response.json()) == ["errors"]
+    (error,) = response.json()["errors"]
+    assert error["extensions"] == {"code": "UNAUTHENTICATED", "reason": reason, "path": ["Authorization"]}
+    assert error["message"] == Unauthenticated[reason].value
+    assert STRANGER not in response.text
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/graphql-response+json"])
+async def test_the_401_comes_in_the_media_type_that_was_asked_for(api: Api, media_type: str) -> None:
+    response = await api.post({"query": VIEWER}, Authorization="", Accept=media_type)
+
+    assert response.status_code == 401
+    assert response.headers["content-type"].startswith(media_type)
+
+
+async def test_who_has_no_key_learns_nothing_about_his_body(api: Api) -> None:
+    response = await api.post(b"not even JSON", Authorization="")
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {}", "Bearer {} "])
+async def test_a_good_key_is_taken_in_the_usual_spellings_of_the_header(
+    authentication: Authentication, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], header: str
+) -> None:
+    caller = await authentication.caller(header.format(await make_key(tenant)))
+
+    assert isinstance(caller, ApiKey)
+    assert caller.tenant_id == tenant
+
+
+async def test_the_viewer_is_the_key_that_was_presented(api: Api) -> None:
+    viewer = (await api.ask("{ viewer { partner { id name } apiKey { id name prefix createdAt revokedAt } } }"))["viewer"]
+
+    assert decode_id_of(IdKind.PARTNER, viewer["partner"]["id"]) == api.tenant
+    assert viewer["apiKey"]["prefix"] == api.key[:12]
+    assert viewer["apiKey"]["revokedAt"] is None
+    assert api.key not in str(viewer)
+
+
+async def test_a_mistyped_key_never_reaches_the_database(
+    authentication: Authentication, database: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> None:
+    key = await make_key(tenant)
+    mistyped = [key[:place] + ("x" if key[place] != "x" else "y") + key[place + 1 :] for place in range(len(key))]
+
+    async with statements_of(database) as seen:
+        answers = [await authentication.caller(f"Bearer {each}") for each in mistyped]
+
+    assert not any(is_well_formed(each) for each in mistyped)
+    assert answers == [Refused(Unauthenticated.MALFORMED_KEY)] * len(mistyped)
+    assert seen == []
+
+
+async def test_a_good_key_is_looked_up_once_in_five_seconds(
+    authentication: Authentication, database: Database, clock: Clock, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> None:
+    key = await make_key(tenant)
+
+    async with statements_of(database) as seen:
+        for _ in range(3):
+            await authentication.caller(f"Bearer {key}")
+        at_first = len(seen)
+        clock.now_s += REVOCATION_S
+        await authentication.caller(f"Bearer {key}")
+
+    assert (at_first, len(seen)) == (1, 2)
+
+
+async def test_a_revoked_key_is_refused_after_five_seconds_at_the_latest(
+    authentication: Authentication,
+    owner: Database,
+    clock: Clock,
+    tenant: UUID,
+    make_key: Callable[[UUID], Awaitable[str]],
+) -> None:
+    """Being used all the time does not keep it alive."""
+    header = f"Bearer {await make_key(tenant)}"
+    assert isinstance(await authentication.caller(header), ApiKey)
+    await revoke(owner, tenant)
+
+    meanwhile = []
+    for _ in range(4):
+        clock.now_s += REVOCATION_S / 4 - 0.01
+        meanwhile.append(await authentication.caller(header))
+    clock.now_s += 0.04
+    afterwards = await authentication.caller(header)
+
+    assert all(isinstance(each, ApiKey) for each in meanwhile)
+    assert afterwards == Refused(Unauthenticated.REVOKED_KEY)
+
+
+async def test_a_revoked_key_is_a_401_that_says_so(api: Api, owner: Database) -> None:
+    await revoke(owner, api.tenant)
+
+    response = await api.post({"query": VIEWER})
+
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["extensions"]["reason"] == "REVOKED_KEY"
+
+
+async def test_a_new_key_works_at_once_even_if_it_was_tried_before(
+    authentication: Authentication, owner: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], here: Any
+) -> None:
+    """What is unknown is not remembered."""
+    state = here.chance.getstate()
+    upcoming = new_api_key(here.chance.getrandbits(256))
+    before = await authentication.caller(f"Bearer {upcoming}")
+    here.chance.setstate(state)
+
+    key = await make_key(tenant)
+
+    assert key == upcoming
+    assert before == Refused(Unauthenticated.UNKNOWN_KEY)
+    assert isinstance(await authentication.caller(f"Bearer {key}"), ApiKey)
+
+
+async def test_strangers_do_not_push_known_keys_out(
+    authentication: Authentication, database: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], here: Any
+) -> None:
+    header = f"Bearer {await make_key(tenant)}"
+    await authentication.caller(header)
+
+    for _ in range(50):
+        await authentication.caller(f"Bearer {new_api_key(here.chance.getrandbits(256))}")
+
+    async with statements_of(database) as seen:
+        await authentication.caller(header)
+    assert seen == []
+    assert CACHED_KEYS >= 1000
+
+
+async def test_a_key_under_another_pepper_is_unknown(
+    database: Database, clock: Clock, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> None:
+    other = Authentication(database, keys.key_for(b"q" * 32, keys.API_KEYS), clock)
+
+    caller = await other.caller(f"Bearer {await make_key(tenant)}")
+
+    assert caller == Refused(Unauthenticated.UNKNOWN_KEY)
