@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
-from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -67,13 +66,11 @@ async def open_house(
         fingerprint_secret=keys.key_for(pepper, keys.FINGERPRINTS),
         wakeups=wakeups,
     )
-    listening = asyncio.create_task(wakeups.run())
     try:
         await _check(database)
-        yield House(parts, wakeups)
+        async with wakeups:
+            yield House(parts, wakeups)
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
         await bank.close()
         await database.close()
 
@@ -154,11 +151,7 @@ async def _healthz(_: Request) -> Response:
 async def _readyz(request: Request) -> Response:
     """Whether payments can be taken: needs the database; Redis is reported, but nothing stops without it."""
     house: House = request.app.state.house
-    redis = "ok"
-    try:
-        await house.wakeups.ping()
-    except (RedisError, OSError, TimeoutError):
-        redis = "away"
+    redis = "ok" if house.wakeups.connected else "away"
     try:
         await check_revision(house.parts.database)
     except (DatabaseAway, NotMigrated):

@@ -2,12 +2,13 @@
 
 import base64
 import binascii
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "PARTNER_API_"
+DEVELOPMENT_ONLY = b"development-only"  # what the secrets in docker-compose.yml begin with
 SECRET_BYTES = 32  # 256 bits: an AES-256 key, and as much for the pepper
 
 
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True, frozen=True)
 
     environment: Literal["development", "production"] = Field(
-        "production", description="`development` on a desk: it permits what production must not have."
+        "production", description="`development` on a desk: only there the secrets of docker-compose.yml are taken."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged, to stderr.")
 
@@ -104,6 +105,17 @@ class ServeSettings(Settings):
         ("*",), description="Origins of browsers that may ask, separated by commas; `*` for all: there are no cookies to steal."
     )
 
+    @model_validator(mode="after")
+    def _no_published_secrets(self) -> Self:
+        for name in ("master_key", "pepper"):
+            published = secret_bytes(getattr(self, name)).startswith(DEVELOPMENT_ONLY)
+            if published and self.environment != "development":
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} is the one of docker-compose.yml, which everybody knows. Make one of your own with "
+                    f"`openssl rand -base64 {SECRET_BYTES}`; or, on a desk, set {PREFIX}ENVIRONMENT to development"
+                )
+        return self
+
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -131,7 +143,9 @@ def read_settings(kind: type[_S]) -> _S:
 
 
 def _sentence(kind: type[Settings], location: tuple[int | str, ...], error_type: str, message: str) -> str:
-    name = str(location[0]) if location else ""
+    if not location:
+        return f"{message.removeprefix('Value error, ')}."
+    name = str(location[0])
     field = kind.model_fields[name]
     if error_type == "missing":
         return f"{PREFIX}{name.upper()} is not set. {field.description}"

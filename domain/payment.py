@@ -81,6 +81,8 @@ class ReviewReason(StrEnum):
     """The bank refunded but its answer was lost. The money is back; only the reference is missing."""
     BANK_DISAGREES = "BANK_DISAGREES"
     """The bank refused what our records allow: somebody else used the hold, or one of the two is wrong."""
+    BANK_KEY_EXPIRED = "BANK_KEY_EXPIRED"
+    """The bank has forgotten the key of an authorization that it may have done: asking again could hold the money twice."""
     BANK_UNINTELLIGIBLE = "BANK_UNINTELLIGIBLE"
     """The bank keeps answering something that its contract doesn't know; the payment waits for it to be understood."""
 

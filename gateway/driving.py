@@ -5,9 +5,11 @@ are ever in flight (contract §7.7); between two tries it is renewed, together w
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import assert_never
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar, assert_never
 from uuid import UUID
 
 from bank.answer import Done, Refused, Unclarity, Unclear
@@ -19,6 +21,7 @@ from gateway.attempts import Finding, finish, lease_end, may_close
 from gateway.interpretation import interpret
 from gateway.parts import Parts
 from persistence.attempts import GIVEN_BACK, Renewal, renew_leases
+from persistence.database import DatabaseAway
 from persistence.payments import lock_payments, save_payments
 
 CALL_S = TOTAL_TIMEOUT_S + 1.0  # what a lease must still hold when a call begins: the call, and clocks that differ
@@ -26,14 +29,21 @@ TRIES_AT_ONCE = 6  # with 5 % independent failures 1.6·10⁻⁸ of all attempts
 TRIES_AT_ONCE_UNREACHED = 3  # no connection three times in a row: the bank is away, and the client is better told so
 RETRY_BASE_S, RETRY_CAP_S = 0.2, 2.0  # an error of the bank's is over in an instant; a client is waiting
 REST_BASE_S, REST_CAP_S = 1.0, 30.0  # between rounds; two minutes after the bank is back nothing may be open any more
+DATABASE_PAUSE_S = 0.5  # between two tries to write down what the bank said
+BANK_KEY_S = 23 * 3600.0  # the bank keeps a key for about 24 hours (contract §5); after that it is a new operation
+REST_OF_EXPIRED_S = 3600.0  # an attempt that only an operator can settle is looked at this often
 TRIES_BEFORE_REVIEW = 12  # unintelligible for so long is no passing trouble
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> Resolution | None:
     """Ask, and finish. None when the attempt stays open: the bank is away, or somebody else holds the lease by now."""
     assert may_close(attempt.verb, payment), "an open attempt's payment waits in the state that the verb starts from"
+    if _is_unsafe_to_ask(attempt, parts.world.now()):
+        await _rest(parts, tenant_id, attempt, REST_OF_EXPIRED_S, unanswered=0, flag=ReviewReason.BANK_KEY_EXPIRED)
+        return None
     call = call_of(parts, tenant_id, attempt, payment)
     unreached = 0
     for round_try in range(1, TRIES_AT_ONCE + 1):
@@ -46,7 +56,8 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
         match answer:
             case Done() | Refused():
                 outcome = interpret(attempt.verb, payment, answer, attempt.unanswered)
-                finished = await finish(parts, tenant_id, [Finding(attempt, outcome)])
+                finding = Finding(attempt, outcome)
+                finished = await _while_leased(parts, attempt, partial(finish, parts, tenant_id, [finding]))
                 if attempt.id not in finished:
                     log.warning("lease lost: %s was finished by another process", attempt.bank_key)
                 return finished.get(attempt.id)
@@ -83,14 +94,24 @@ async def _prepare_again(parts: Parts, tenant_id: UUID, attempt: Attempt, answer
 
 
 async def _renew(parts: Parts, tenant_id: UUID, attempt: Attempt, *, tries: int, unanswered: int) -> Attempt | None:
-    until = lease_end(parts.world.now())
-    renewal = Renewal(attempt.id, attempt.lease_token, attempt.lease_token, until, tries, unanswered)
-    async with parts.database.tenant(tenant_id) as tx:
-        held = await renew_leases(tx, tenant_id, [renewal])
-    if attempt.id not in held:
+
+    async def renew() -> datetime | None:
+        until = lease_end(parts.world.now())
+        renewal = Renewal(attempt.id, attempt.lease_token, attempt.lease_token, until, tries, unanswered)
+        async with parts.database.tenant(tenant_id) as tx:
+            return until if await renew_leases(tx, tenant_id, [renewal]) else None
+
+    until = await _while_leased(parts, attempt, renew)
+    if until is None:
         log.warning("lease lost: %s was taken over while waiting", attempt.bank_key)
         return None
     return replace(attempt, lease_until=until, tries=attempt.tries + tries, unanswered=attempt.unanswered + unanswered)
+
+
+def _is_unsafe_to_ask(attempt: Attempt, now: datetime) -> bool:
+    """Whether the bank may hold the money already and would not know the key any more. All else it refuses to do twice."""
+    forgotten = now - attempt.opened_at >= timedelta(seconds=BANK_KEY_S)
+    return attempt.verb is Verb.AUTHORIZE and attempt.unanswered > 0 and forgotten
 
 
 async def _give_back(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Unclear) -> None:
@@ -99,15 +120,39 @@ async def _give_back(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Un
         backoff_s(max(attempt.tries, 1), base_s=REST_BASE_S, cap_s=REST_CAP_S, random=parts.world.random()),
         min(answer.retry_after_s or 0.0, REST_CAP_S),
     )
+    odd = answer.why is Unclarity.UNINTELLIGIBLE and attempt.tries >= TRIES_BEFORE_REVIEW
+    flag = ReviewReason.BANK_UNINTELLIGIBLE if odd else None
+    await _rest(parts, tenant_id, attempt, rest_s, unanswered=int(answer.may_have_acted), flag=flag)
+
+
+async def _rest(
+    parts: Parts, tenant_id: UUID, attempt: Attempt, rest_s: float, *, unanswered: int, flag: ReviewReason | None
+) -> None:
     due = parts.world.now() + timedelta(seconds=rest_s)
-    unanswered = int(answer.may_have_acted)
     renewal = Renewal(attempt.id, attempt.lease_token, GIVEN_BACK, due, tries=0, unanswered=unanswered)
-    async with parts.database.tenant(tenant_id) as tx:
-        held = await renew_leases(tx, tenant_id, [renewal])
-        if held and answer.why is Unclarity.UNINTELLIGIBLE and attempt.tries >= TRIES_BEFORE_REVIEW:
-            payments = await lock_payments(tx, tenant_id, [attempt.payment_id])
-            flagged = [review(payment, ReviewReason.BANK_UNINTELLIGIBLE) for payment in payments.values()]
-            await save_payments(tx, tenant_id, flagged)
+
+    async def give_back() -> None:
+        async with parts.database.tenant(tenant_id) as tx:
+            held = await renew_leases(tx, tenant_id, [renewal])
+            if held and flag is not None:
+                payments = await lock_payments(tx, tenant_id, [attempt.payment_id])
+                await save_payments(tx, tenant_id, [review(payment, flag) for payment in payments.values()])
+
+    await _while_leased(parts, attempt, give_back)
+
+
+async def _while_leased(parts: Parts, attempt: Attempt, work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat what the database could not do just now, for as long as the lease holds.
+
+    What the bank has said must not be refused like a new arrival when the database can't keep up: new ones have to wait first.
+    """
+    while True:
+        try:
+            return await work()
+        except DatabaseAway:
+            if parts.world.now() + timedelta(seconds=DATABASE_PAUSE_S) >= attempt.lease_until:
+                raise
+            await parts.world.sleep(DATABASE_PAUSE_S)
 
 
 def call_of(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:

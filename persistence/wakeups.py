@@ -1,9 +1,11 @@
 """Wake-ups between processes over Redis: an attempt has closed, whoever waits for it may look. A lost one delays, it never loses."""
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import Self
 from uuid import UUID
 
 import redis.asyncio
@@ -12,22 +14,33 @@ from redis.exceptions import RedisError
 CHANNEL = "partner-api:attempts-closed"
 LOOK_S = 0.5  # how often who waits looks by himself; with Redis the wake-up is nearly always first
 MAX_UNSENT = 10_000  # announcements waiting for Redis; beyond that they are dropped, and waiters look by themselves
-RECONNECT_S = 1.0  # between two tries to reach Redis
-TIMEOUT_S = 2.0  # a Redis that does not answer in this time is away
+ANSWER_TIMEOUT_S = 2.0  # a Redis that does not answer in this time is away
+PING_S = 2.0  # how often a quiet line is tried: what `connected` says is not older than this and a timeout
+# Generous, for a look-up of its name that is given up goes on in a thread, and a pile of those keeps everybody else's look-ups,
+# the bank's too, waiting for one.
+CONNECT_TIMEOUT_S = 15.0
+CANCEL_AGAIN_S = 0.5  # how long a cancelled task may take before it is cancelled again
+RECONNECT_S, RECONNECT_CAP_S = 0.5, 15.0  # between two tries to reach Redis: doubling, for the same reason
 
 log = logging.getLogger(__name__)
 
 
 class RedisWakeups:
-    """Announces closed attempts to all processes and wakes those that wait in this one. `run` must be running."""
+    """Announces closed attempts to all processes and wakes those that wait in this one. Use it as `async with`."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.asyncio.Redis.from_url(
-            url, socket_connect_timeout=TIMEOUT_S, socket_keepalive=True, protocol=3, decode_responses=True
-        )
+        self._publisher = _client(url, ANSWER_TIMEOUT_S)
+        self._listener = _client(url, None)  # a listener waits for as long as nothing happens
         self._unsent: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
-        self.connected = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.publishing, self.listening = asyncio.Event(), asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether Redis answered when last asked."""
+        return self.publishing.is_set() and self.listening.is_set()
 
     def announce(self, attempt_ids: list[UUID]) -> None:
         """Tell every process, soon. Never blocks, never fails."""
@@ -50,44 +63,73 @@ class RedisWakeups:
             if not self._waiting[attempt_id]:
                 del self._waiting[attempt_id]
 
-    async def ping(self) -> None:
-        """Raises RedisError or OSError when Redis is away."""
-        async with asyncio.timeout(TIMEOUT_S):
-            await self._redis.ping()
+    async def __aenter__(self) -> Self:
+        """Begin to publish and to listen, reconnecting for as long as Redis is away."""
+        self._tasks = [
+            asyncio.create_task(self._again_and_again(self._publish, self.publishing)),
+            asyncio.create_task(self._again_and_again(self._listen, self.listening)),
+        ]
+        return self
 
-    async def run(self) -> None:
-        """Publish and listen until cancelled, reconnecting for as long as Redis is away."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._again_and_again(self._publish))
-                group.create_task(self._again_and_again(self._listen))
-        finally:
-            await self._redis.aclose()
-
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except (RedisError, OSError, TimeoutError) as error:
-                self.connected.clear()
-                log.warning("Redis is away, trying again in %.0f s: %s", RECONNECT_S, type(error).__name__)
-                await asyncio.sleep(RECONNECT_S)
+    async def __aexit__(self, *why: object) -> None:
+        """Stop. Cancelled until it has worked: somewhere below a cancellation that meets an answer can get lost."""
+        self._stopping = True
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+        for client in (self._publisher, self._listener):
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await client.aclose()
 
     async def _publish(self) -> None:
-        while True:
-            batch = [await self._unsent.get()]
+        while not self._stopping:
+            await self._publisher.ping()
+            self.publishing.set()
+            try:
+                async with asyncio.timeout(PING_S):
+                    batch = [await self._unsent.get()]
+            except TimeoutError:
+                continue
             while not self._unsent.empty():
                 batch.append(self._unsent.get_nowait())
-            await self._redis.publish(CHANNEL, " ".join(batch))
+            await self._publisher.publish(CHANNEL, " ".join(batch))
 
     async def _listen(self) -> None:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+        async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(CHANNEL)
-            self.connected.set()
+            self.listening.set()
             async for message in channel.listen():
                 for attempt_id in message["data"].split():
                     self._wake(UUID(attempt_id))
 
+    async def _again_and_again(self, work: Callable[[], Awaitable[None]], is_up: asyncio.Event) -> None:
+        """Do it until stopped, with growing pauses while Redis is away."""
+        pause_s = RECONNECT_S
+        while not self._stopping:
+            try:
+                await work()
+            except (RedisError, OSError, TimeoutError) as error:
+                if is_up.is_set():
+                    pause_s = RECONNECT_S
+                is_up.clear()
+                log.warning("Redis is away, trying again in %.1f s: %s", pause_s, type(error).__name__)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, RECONNECT_CAP_S)
+
     def _wake(self, attempt_id: UUID) -> None:
         for event in self._waiting.get(attempt_id, ()):
             event.set()
+
+
+def _client(url: str, answer_timeout_s: float | None) -> "redis.asyncio.Redis":
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=answer_timeout_s,
+        socket_keepalive=True,
+        protocol=3,
+        decode_responses=True,
+    )

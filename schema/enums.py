@@ -97,6 +97,10 @@ _publish(
         ReviewReason.VOID_REFERENCE_UNKNOWN: "The bank voided but its answer was lost; only its reference is missing.",
         ReviewReason.REFUND_REFERENCE_UNKNOWN: "The bank refunded but its answer was lost; only its reference is missing.",
         ReviewReason.BANK_DISAGREES: "The bank refused what our records allow.",
+        ReviewReason.BANK_KEY_EXPIRED: (
+            "The bank may have authorized, did not say so for a day, and can no longer be asked again safely. The payment stays "
+            "PENDING until our operators have found out."
+        ),
         ReviewReason.BANK_UNINTELLIGIBLE: "The bank keeps giving an answer that its contract does not know.",
     },
 )

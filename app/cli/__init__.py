@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import importlib.metadata
 import logging
 import sys
 from collections.abc import Coroutine
@@ -33,8 +34,16 @@ class _Commands(click.Group):
         return command
 
 
+def _version() -> str:
+    """The installed version; the image runs the packages from where they lie, uninstalled."""
+    try:
+        return importlib.metadata.version("partner-api")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="partner-api")
+@click.version_option(_version(), prog_name="partner-api")
 def partner_api() -> None:
     """A multi-tenant GraphQL API for payments, and everything it needs.
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.payment import Authorized, PaymentState, ReviewReason, Verb
 from gateway.attempts import LEASE_S, Begun, Finding, begin_authorizations, begin_operations, finish
 from gateway.driving import call_of, drive
-from gateway.gateway import Gateway
+from persistence.database import Database, DatabaseAway
 from persistence.payments import get_payments
 
 
@@ -140,12 +140,9 @@ async def test_a_lease_that_waiting_for_a_slot_has_used_up_is_renewed_before_the
     assert resolution.payment.state is PaymentState.AUTHORIZED
 
 
-async def test_a_database_that_goes_away_under_an_attempt_leaves_it_to_recovery(
-    parts, tenant, wish, line, recovery, here, database_urls, database, caplog
+async def test_a_database_that_is_away_for_a_moment_when_the_bank_answers_is_waited_for(
+    gateway, tenant, wish, line, recovery, database_urls
 ):
-    gateway = Gateway(parts)
-    request = wish()
-
     async def cut(bank_request):
         response = await line.inner.handle_async_request(bank_request)
         await response.aread()
@@ -154,16 +151,24 @@ async def test_a_database_that_goes_away_under_an_attempt_leaves_it_to_recovery(
 
     line.accidents = [cut]
 
-    try:
-        await gateway.authorize(tenant, request)
-    finally:
-        await gateway.close(drain_s=10)
-    here.pass_by(LEASE_S + 1)
-    await recovery.run_once()
-    answer = await gateway.authorize(tenant, request)
+    answer = await gateway.authorize(tenant, wish())
 
     assert answer.payment.state is PaymentState.AUTHORIZED
-    assert answer.replayed
+    assert await recovery.run_once() == 0
+
+
+async def test_a_database_that_stays_away_leaves_the_attempt_to_recovery(parts, tenant, wish, recovery, here, database):
+    (begun,) = await begin_authorizations(parts, tenant, [wish()])
+    nowhere = replace(parts, database=Database("postgresql://nobody:nothing@127.0.0.1:1/none"))
+
+    with pytest.raises(DatabaseAway):
+        await drive(nowhere, tenant, begun.attempt, begun.payment)
+    waited_s = sum(here.slept)
+    here.pass_by(LEASE_S)
+    await recovery.run_once()
+
+    assert LEASE_S - 1 <= waited_s <= LEASE_S
+    assert (await payment_of(database, tenant, begun.payment.id)).state is PaymentState.AUTHORIZED
 
 
 def httpx_response(response):

@@ -7,7 +7,7 @@ import pytest
 
 from domain.answer import InvalidTransition, Performed
 from domain.payment import PaymentState, ReviewReason, Verb
-from gateway.driving import TRIES_AT_ONCE_UNREACHED
+from gateway.driving import TRIES_AT_ONCE, TRIES_AT_ONCE_UNREACHED
 from gateway.gateway import Gateway
 from persistence.attempts import attempts_by_keys
 from persistence.payments import get_payments
@@ -226,6 +226,24 @@ async def test_an_unintelligible_bank_is_asked_on_and_flagged_for_review(gateway
     assert flagged.state is PaymentState.PENDING
     assert flagged.review_reasons == {ReviewReason.BANK_UNINTELLIGIBLE}
     assert done.payment.state is PaymentState.AUTHORIZED
+
+
+@pytest.mark.parametrize(("accident", "asked_again"), [("reset", False), ("refused", True)])
+async def test_after_a_day_an_authorization_is_asked_again_only_if_the_bank_can_not_have_seen_it(
+    gateway, tenant, wish, line, recovery, here, database, accident, asked_again
+):
+    line.accidents = [accident] * TRIES_AT_ONCE
+    answer = await gateway.authorize(tenant, wish())
+    line.accidents = []
+    asked = len(line.requests)
+
+    here.pass_by(24 * 3600)
+    await recovery.run_once()
+
+    after = await payment_of(database, tenant, answer.payment.id)
+    assert (len(line.requests) > asked) is asked_again
+    assert after.state is (PaymentState.AUTHORIZED if asked_again else PaymentState.PENDING)
+    assert after.review_reasons == (set() if asked_again else {ReviewReason.BANK_KEY_EXPIRED})
 
 
 async def test_capturing_an_expired_hold_expires_the_payment_and_frees_the_money(

@@ -5,30 +5,28 @@ from uuid import uuid4
 
 import pytest
 
+from app.embedded.ports import PortClaim
 from app.embedded.redis import EmbeddedRedis
 from persistence.wakeups import LOOK_S, RedisWakeups
 
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
-    """A Redis of this module's own."""
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    """A Redis of this module's own, on one port over restarts."""
+    claim = PortClaim()
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
     server.start()
     yield server
     server.stop()
+    claim.close()
 
 
 @pytest.fixture
 async def two_processes(redis):
     """Wake-ups as two processes would have them."""
-    ends = [RedisWakeups(redis.url), RedisWakeups(redis.url)]
-    running = [asyncio.create_task(end.run()) for end in ends]
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(end.connected.wait() for end in ends))
-    yield ends
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    async with RedisWakeups(redis.url) as here, RedisWakeups(redis.url) as there, asyncio.timeout(120):
+        await asyncio.gather(*(up.wait() for end in (here, there) for up in (end.listening, end.publishing)))
+        yield here, there
 
 
 async def test_what_closes_in_one_process_wakes_who_waits_in_another(two_processes):
@@ -60,13 +58,36 @@ async def test_nobody_is_woken_for_another_attempt(two_processes):
     await waiting_for_mine
 
 
+async def test_a_redis_that_goes_away_is_noticed_and_found_again(redis, two_processes):
+    here, there = two_processes
+    lines = [up for end in two_processes for up in (end.listening, end.publishing)]
+    async with asyncio.timeout(30):
+        redis.stop()
+        while any(up.is_set() for up in lines):  # noqa: ASYNC110  (nothing announces a loss)
+            await asyncio.sleep(0.01)
+        redis.start()
+        await asyncio.gather(*(up.wait() for up in lines))
+    attempt_id = uuid4()
+    waiting = asyncio.create_task(there.wait(attempt_id, 60))
+    await asyncio.sleep(0)
+
+    here.announce([attempt_id])
+    await waiting
+
+    assert here.connected
+
+
 async def test_without_redis_waiting_ends_after_a_while_and_announcing_never_fails():
-    alone = RedisWakeups("redis://127.0.0.1:1/0")
-    running = asyncio.create_task(alone.run())
+    async with RedisWakeups("redis://127.0.0.1:1/0") as alone:
+        alone.announce([uuid4() for _ in range(20_000)])
+        await alone.wait(uuid4(), 60)
 
-    alone.announce([uuid4() for _ in range(20_000)])
-    await alone.wait(uuid4(), 60)
+        assert not alone.connected
 
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert not alone.connected.is_set()
+
+async def test_stopping_in_the_middle_of_anything_ends(redis):
+    for turns in range(60):
+        async with asyncio.timeout(10), RedisWakeups(redis.url) as wakeups:
+            wakeups.announce([uuid4()])
+            for _ in range(turns):
+                await asyncio.sleep(0)
