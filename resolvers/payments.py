@@ -99,8 +99,10 @@ async def payment(info: Info, id: strawberry.ID) -> Payment | None:  # noqa: A00
         return None
     context = info.context
     async with context.database.tenant(context.tenant_id) as tx:
+        # First what is under way, then where it led: an operation that ends in between must not look as if there had been none.
+        under_way = (await open_attempts_of(tx, context.tenant_id, [payment_id])).get(payment_id)
         found = (await get_payments(tx, context.tenant_id, [payment_id])).get(payment_id)
-    return payment_of(found) if found else None
+    return payment_of(found, under_way.pending if under_way else None) if found else None
 
 
 async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
@@ -110,8 +112,10 @@ async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
     if not 0 < len(order_id) <= MAX_NAME_LENGTH or not order_id.isprintable():
         raise RefusedArgument(["orderId"], f"An order id has 1 to {MAX_NAME_LENGTH} printable characters.")
     async with context.database.tenant(context.tenant_id) as tx:
-        decisive = decisive_payment(await get_payments_of_orders(tx, context.tenant_id, [order_id]))
-        under_way = await open_attempts_of(tx, context.tenant_id, [decisive.id]) if decisive else {}
+        known = await get_payments_of_orders(tx, context.tenant_id, [order_id])
+        # Read again after what is under way: a void that ends in between must not look like a hold at rest.
+        under_way = await open_attempts_of(tx, context.tenant_id, [each.id for each in known])
+        decisive = decisive_payment(await get_payments_of_orders(tx, context.tenant_id, [order_id]) if known else [])
     attempt = under_way.get(decisive.id) if decisive else None
     answer = order_payment(decisive, attempt.pending if attempt else None, context.world.now())
     return order_payment_of(order_id, answer)
