@@ -5,25 +5,20 @@ from functools import lru_cache
 from re import compile as pattern
 
 import strawberry
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, OperationDefinitionNode, parse
-from strawberry.extensions import AddValidationRules, SchemaExtension, ValidationCache
-from strawberry.extensions.max_aliases import create_validator as alias_rule
-from strawberry.extensions.query_depth_limiter import create_validator as depth_rule
+from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import validate_document
 from strawberry.types.execution import ExecutionContext
 
+from app.document_limits import DocumentLimits
 from resolvers.root import Mutation, Query
 from schema.scalars import SCALARS
 
-MAX_DEPTH = 15  # introspection as tools ask for it has 13; our deepest useful query has 7
-MAX_ALIASES = 50  # a dashboard's page has a handful; each one repeats the work of a field
-MAX_TOKENS = 5_000  # introspection has some 400; bounds the time that parsing and validating can take
+MAX_TOKENS = 2_000  # introspection has some 400; graphql-core's check of overlapping fields takes 0.1 s for so many
 CACHED_DOCUMENTS = 500  # a partner's programs use some dozens of documents, again and again; each takes some 50 kB
 
 _MAY_HOLD_A_CARD = pattern(r"\d(?:[ -]?\d){11,}")  # documents with such literals are not kept in memory
-
-# Built once: a rule made anew for each request is another key in the validation cache, which then never hits.
-_RULES: list[type[ASTValidationRule]] = [depth_rule(MAX_DEPTH, None, None), alias_rule(MAX_ALIASES)]
 
 
 class ApiSchema(strawberry.Schema):
@@ -39,14 +34,28 @@ class Documents(SchemaExtension):
     With several operations and no operationName the specification demands an error (§6.1); the first one would run otherwise.
     """
 
+    def on_operation(self) -> Iterator[None]:
+        """Our limits go with the specification's rules."""
+        execution = self.execution_context
+        execution.validation_rules = (*execution.validation_rules, DocumentLimits)
+        yield
+
     def on_parse(self) -> Iterator[None]:
         """Parse, or take the parsed document out of the cache."""
         execution = self.execution_context
         text = execution.query or ""
-        parse_text = _parse if _MAY_HOLD_A_CARD.search(text) else _parse_cached
-        document = parse_text(text)
+        document = _parse(text) if _MAY_HOLD_A_CARD.search(text) else _parse_cached(text)
         _insist_on_one(document, execution.operation_name)
         execution.graphql_document = document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Take what validation found from the cache. A document that is not kept is left to Strawberry."""
+        execution = self.execution_context
+        text = execution.query or ""
+        if not _MAY_HOLD_A_CARD.search(text):
+            core = execution.schema._schema  # graphql-core's own, as Strawberry's cache takes it
+            execution.pre_execution_errors = _validate_cached(core, text, tuple(execution.validation_rules))
         yield
 
 
@@ -67,7 +76,12 @@ def _parse(text: str) -> DocumentNode:
     return parse(text, max_tokens=MAX_TOKENS)
 
 
+def _validate(schema: GraphQLSchema, text: str, rules: tuple[type[ASTValidationRule], ...]) -> list[GraphQLError]:
+    return validate_document(schema, _parse_cached(text), rules)
+
+
 _parse_cached = lru_cache(CACHED_DOCUMENTS)(_parse)
+_validate_cached = lru_cache(CACHED_DOCUMENTS)(_validate)
 
 
 def build_schema() -> strawberry.Schema:
@@ -76,9 +90,5 @@ def build_schema() -> strawberry.Schema:
         Query,
         Mutation,
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[
-            Documents,
-            lambda: AddValidationRules(_RULES),
-            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-        ],
+        extensions=[Documents],
     )

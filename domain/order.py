@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from domain.payment import LIVE_STATES, Payment, PaymentState, PendingOperation
+from domain.payment import LIVE_STATES, Payment, PaymentState, PendingOperation, Standing
 
 HOLD_LIFETIME = timedelta(hours=168)  # bank contract §6: holds expire after 7 days
 
@@ -31,22 +31,21 @@ class OrderPayment:
 
     ready_to_ship: bool
     reason: ShipReason
-    payment: Payment | None
-    pending: PendingOperation | None = None
+    decisive: Standing | None
 
 
-def decisive_payment(payments: Sequence[Payment]) -> Payment | None:
+def decisive_payment(payments: Sequence[Standing]) -> Standing | None:
     """Of all payments of an order the live one (there is at most one), else the latest."""
-    return max(payments, key=lambda payment: (payment.state in LIVE_STATES, payment.created_at), default=None)
+    return max(payments, key=lambda each: (each.payment.state in LIVE_STATES, each.payment.created_at), default=None)
 
 
-def order_payment(payment: Payment | None, pending: PendingOperation | None, now: datetime) -> OrderPayment:
+def order_payment(decisive: Standing | None, now: datetime) -> OrderPayment:
     """Goods leave only when the money is certain: held and not running out, or captured, with nothing under way."""
-    if payment is None:
+    if decisive is None:
         return OrderPayment(False, ShipReason.NO_PAYMENT, None)
-    reason = _reason(payment, pending, now)
+    reason = _reason(decisive.payment, decisive.pending, now)
     ready = reason in (ShipReason.FUNDS_HELD, ShipReason.FUNDS_CAPTURED)
-    return OrderPayment(ready, reason, payment, pending)
+    return OrderPayment(ready, reason, decisive)
 
 
 def _reason(payment: Payment, pending: PendingOperation | None, now: datetime) -> ShipReason:

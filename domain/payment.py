@@ -145,6 +145,14 @@ class Payment:
         return sorted(self.reached.items(), key=lambda entry: (entry[1], list(PaymentState).index(entry[0])))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A payment as it stands at one moment, together with what the bank is being asked for it at that very moment."""
+
+    payment: Payment
+    pending: PendingOperation | None = None
+
+
 # What an attempt came to. Each is a fact about the bank, established beyond doubt.
 @dataclass(frozen=True, slots=True)
 class Authorized:

@@ -111,7 +111,7 @@ def as_integer(raw: object) -> int | None:
         return None
     if isinstance(raw, int):
         return raw
-    if isinstance(raw, float) and raw.is_integer() and not 2**53 <= abs(raw) < 2**63:
+    if isinstance(raw, float) and raw.is_integer() and (abs(raw) < 2**53 or raw >= 2**63 or raw < -(2**63)):
         return int(raw)  # 100.0: JSON does not tell it from 100; in between, a float may not be the number that was meant
     if isinstance(raw, str) and len(raw) <= 20:  # 20 characters hold every 64-bit integer and its sign
         digits = raw[1:] if raw[:1] == "-" else raw

@@ -31,7 +31,7 @@ from gateway.parts import Parts
 from persistence import attempts as attempt_rows
 from persistence.database import DatabaseAway, Transaction
 from persistence.events import append_events
-from persistence.payments import get_payments_of_orders, lock_payments, save_payments
+from persistence.payments import get_standings_of_orders, lock_payments, save_payments
 
 LEASE_S = 20.0  # longer than one call can take (bank.client.TOTAL_TIMEOUT_S = 14) with room for clocks that differ
 MAX_ROUNDS = 3  # an order that changes hands between two statements is looked at again, this often
@@ -106,8 +106,8 @@ async def _explain(
         else:
             orders.add(request.order_id)
     if orders:
-        payments = await get_payments_of_orders(tx, tenant_id, sorted(orders))
-        live = {payment.order_id: payment for payment in payments if payment.state in LIVE_STATES}
+        known = [each.payment for each in await get_standings_of_orders(tx, tenant_id, sorted(orders))]
+        live = {payment.order_id: payment for payment in known if payment.state in LIVE_STATES}
         for index, (request, _) in refused.items():
             if index not in found and request.order_id in live:
                 payment = live[request.order_id]

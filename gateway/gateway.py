@@ -17,7 +17,7 @@ from gateway.driving import drive
 from gateway.parts import Parts
 from persistence.attempts import get_attempts
 from persistence.database import DatabaseAway
-from persistence.payments import get_payments
+from persistence.payments import get_standings
 
 OUTCOME_WAIT_S = 8.0  # how long a caller is kept waiting: three tries at the bank's slowest, and below common client timeouts
 MAX_UNDER_WAY = 10_000  # attempts driven by one process: each is a task of a few kB, and 10,000 are minutes of the bank's work
@@ -122,11 +122,12 @@ class Gateway:
     async def _as_it_stands(self, tenant_id: UUID, attempt: Attempt, *, replayed: bool) -> Answer:
         """What is known by now: the outcome, or honestly that the bank has not answered yet."""
         async with self._parts.database.tenant(tenant_id) as tx:
+            standing = (await get_standings(tx, tenant_id, [attempt.payment_id]))[attempt.payment_id]
+            # In this order: nothing under way any more means that by now the attempt has its resolution.
             current = (await get_attempts(tx, tenant_id, [attempt.id]))[attempt.id]
-            if current.resolution is not None:
-                return _resolved(current.resolution, replayed=replayed)
-            payments = await get_payments(tx, tenant_id, [attempt.payment_id])
-        return Performed(payments[attempt.payment_id], replayed, pending=current.pending)
+        if current.resolution is not None:
+            return _resolved(current.resolution, replayed=replayed)
+        return Performed(standing.payment, replayed, pending=standing.pending)
 
 
 def _resolved(resolution: Resolution, *, replayed: bool) -> Answer:

@@ -144,6 +144,7 @@ _WEATHER: tuple[type[BaseException], ...] = (
     asyncio.TimeoutError,
     exc.TimeoutError,  # no connection free within POOL_WAIT_S
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # a connection that heard of Postgres's crash while it was idle
     asyncpg.OperatorInterventionError,  # shutting down, crashed, starting up, statement timeout
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.LockNotAvailableError,
@@ -166,7 +167,7 @@ def is_weather(error: BaseException) -> bool:
 def _is_closed(error: BaseException | None) -> bool:
     """Whether the connection was closed under us. asyncpg has one class for that and for mistakes of ours; its text tells."""
     return (isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)) or isinstance(
-        error, asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError | ConnectionResetError
+        error, asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError | asyncpg.InternalClientError | ConnectionResetError
     )
 
 

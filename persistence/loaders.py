@@ -1,23 +1,24 @@
-"""Data loaders: what the rows of one answer ask for one by one is fetched in one statement."""
+"""Data loaders: what the fields of one document ask for one by one is fetched in one statement."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from domain.payment import PendingOperation
-from persistence.attempts import open_attempts_of
+from domain.payment import Standing
 from persistence.database import Database
+from persistence.payments import get_standings
 
-MAX_BATCH = 1000  # keys of one statement: ten full pages
+MAX_BATCH = 1000  # keys of one statement; a document asks for far fewer
 
 
-def pending_operation_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, PendingOperation | None]:
-    """The operation under way of each payment, for one request of one tenant."""
+def standing_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, Standing | None]:
+    """How payments stand, by their ids, for one request of one tenant."""
 
-    async def load(payment_ids: list[UUID]) -> Sequence[PendingOperation | None]:
+    async def load(payment_ids: list[UUID]) -> Sequence[Standing | None]:
         async with database.tenant(tenant_id) as tx:
-            attempts = await open_attempts_of(tx, tenant_id, payment_ids)
-        return [attempts[each].pending if each in attempts else None for each in payment_ids]
+            found = await get_standings(tx, tenant_id, payment_ids)
+        return [found.get(each) for each in payment_ids]
 
-    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH)
+    # Without a cache: a mutation further up in the same document may have changed what an earlier field has read.
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)

@@ -10,14 +10,27 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, select, tuple_
 
-from domain.payment import Payment, PaymentState
+from domain.payment import Payment, PaymentState, Standing
 from persistence.database import Transaction
-from persistence.payments import COLUMNS, payment_of
-from persistence.tables import payments
+from persistence.payments import COLUMNS, standing_of
+from persistence.tables import attempts, payments
 
 MAX_PAGE = 100  # rows of a page: what one screen shows, and what one answer may cost
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = [payments.c[name] for name in COLUMNS.split(", ")]
+_COLUMNS = [
+    *(payments.c[name] for name in COLUMNS.split(", ")),
+    attempts.c.verb.label("pending_verb"),
+    attempts.c.opened_at.label("pending_since"),
+    attempts.c.tries.label("pending_tries"),
+]
+_WITH_OPEN_ATTEMPT = payments.outerjoin(
+    attempts,
+    and_(
+        attempts.c.tenant_id == payments.c.tenant_id,
+        attempts.c.payment_id == payments.c.id,
+        attempts.c.closed_at.is_(None),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +72,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Payments, newest first, and whether there are more on either side."""
+    """Payments as they stood at one moment, newest first, and whether there are more on either side."""
 
-    payments: list[Payment]
+    standings: list[Standing]
     has_next: bool
     has_previous: bool
 
@@ -92,11 +105,12 @@ async def page_of_payments(
     order = (payments.c.created_at, payments.c.id)
     query = (
         select(*_COLUMNS)
+        .select_from(_WITH_OPEN_ATTEMPT)
         .where(and_(*conditions))
         .order_by(*(order if backward else [column.desc() for column in order]))
         .limit(limit + 1)  # one more tells whether there is more
     )
-    found = [payment_of(row) for row in await tx.execute(query)]
+    found = [standing_of(row) for row in await tx.execute(query)]
     more, found = len(found) > limit, found[:limit]
     if backward:
         return Page(found[::-1], has_next=before is not None, has_previous=more)

@@ -9,7 +9,17 @@ from sqlalchemy import Row, text
 
 from domain.card import CardBrand, CardSummary
 from domain.money import Money
-from domain.payment import BankReferences, Decline, DeclineCode, Payment, PaymentState, ReviewReason
+from domain.payment import (
+    BankReferences,
+    Decline,
+    DeclineCode,
+    Payment,
+    PaymentState,
+    PendingOperation,
+    ReviewReason,
+    Standing,
+    Verb,
+)
 from persistence.database import Transaction
 
 MAX_PAYMENTS_OF_ORDER = 1000  # tries to pay one order; the live or the newest one decides, and it is among them
@@ -30,13 +40,23 @@ COLUMNS = (
     + ", bank_authorization, bank_capture, bank_void, bank_refund, decline_code, decline_message, review_reasons"
 )
 
+# A payment and what is under way come out of one statement, hence of one moment. Read one after the other, a void that ends in
+# between would look like a hold at rest, and the goods would leave.
+STANDING_COLUMNS = ", ".join(f"payments.{column}" for column in COLUMNS.split(", ")) + (
+    ", attempts.verb as pending_verb, attempts.opened_at as pending_since, attempts.tries as pending_tries"
+)
+_STANDING = f"""
+    select {STANDING_COLUMNS} from payments left join attempts
+        on attempts.tenant_id = payments.tenant_id and attempts.payment_id = payments.id and attempts.closed_at is null
+    where payments.tenant_id = :tenant_id"""
+_STANDING_OF_IDS = text(f"{_STANDING} and payments.id = any(cast(:ids as uuid[]))")
+_STANDING_OF_ORDERS = text(
+    f"{_STANDING} and payments.order_id = any(cast(:order_ids as text[])) "
+    "order by payments.created_at desc, payments.id desc limit :limit"
+)
 _GET = text(f"select {COLUMNS} from payments where tenant_id = :tenant_id and id = any(cast(:ids as uuid[]))")
 # In the order of their ids, so that two transactions that lock several never wait for each other in a circle.
 _LOCK = text(_GET.text + " order by id for update")
-_OF_ORDERS = text(
-    f"select {COLUMNS} from payments where tenant_id = :tenant_id and order_id = any(cast(:order_ids as text[])) "
-    "order by created_at desc, id desc limit :limit"
-)
 _SAVE = text("""
     update payments set
         state = given.state, authorized_at = given.authorized_at, captured_at = given.captured_at,
@@ -77,6 +97,12 @@ def payment_of(row: Row[Any]) -> Payment:
     )
 
 
+def standing_of(row: Row[Any]) -> Standing:
+    """A row of `STANDING_COLUMNS` as a payment with what is under way."""
+    pending = PendingOperation(Verb(row.pending_verb), row.pending_since, row.pending_tries) if row.pending_verb else None
+    return Standing(payment_of(row), pending)
+
+
 async def get_payments(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Payment]:
     """The tenant's payments among `ids`."""
     rows = await tx.execute(_GET, {"tenant_id": tenant_id, "ids": list(ids)})
@@ -89,10 +115,16 @@ async def lock_payments(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -
     return {row.id: payment_of(row) for row in rows}
 
 
-async def get_payments_of_orders(tx: Transaction, tenant_id: UUID, order_ids: Sequence[str]) -> list[Payment]:
-    """All payments of these orders, newest first, up to MAX_PAYMENTS_OF_ORDER."""
+async def get_standings(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+    """How the tenant's payments among `ids` stand at this moment."""
+    rows = await tx.execute(_STANDING_OF_IDS, {"tenant_id": tenant_id, "ids": list(ids)})
+    return {row.id: standing_of(row) for row in rows}
+
+
+async def get_standings_of_orders(tx: Transaction, tenant_id: UUID, order_ids: Sequence[str]) -> list[Standing]:
+    """How all payments of these orders stand at this moment, newest first, up to MAX_PAYMENTS_OF_ORDER."""
     parameters = {"tenant_id": tenant_id, "order_ids": list(order_ids), "limit": MAX_PAYMENTS_OF_ORDER}
-    return [payment_of(row) for row in await tx.execute(_OF_ORDERS, parameters)]
+    return [standing_of(row) for row in await tx.execute(_STANDING_OF_ORDERS, parameters)]
 
 
 async def save_payments(tx: Transaction, tenant_id: UUID, payments: Sequence[Payment]) -> None:

@@ -8,11 +8,11 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain.api_key import ApiKey
-from domain.payment import PendingOperation
+from domain.payment import Standing
 from gateway.gateway import Gateway
 from gateway.world import World
 from persistence.database import Database
-from persistence.loaders import pending_operation_loader
+from persistence.loaders import standing_loader
 
 
 @dataclass
@@ -30,9 +30,9 @@ class Context:
         return self.caller.tenant_id
 
     @cached_property
-    def pending_operations(self) -> DataLoader[UUID, PendingOperation | None]:
-        """The operation under way of each payment, for `schema.payment`."""
-        return pending_operation_loader(self.database, self.tenant_id)
+    def standings(self) -> DataLoader[UUID, Standing | None]:
+        """How payments stand, by their ids: several of them in one document are one statement."""
+        return standing_loader(self.database, self.tenant_id)
 
 
 Info = strawberry.Info[Context, None]

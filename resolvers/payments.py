@@ -18,9 +18,8 @@ from domain.request import (
     parse_authorize,
     parse_operate,
 )
-from persistence.attempts import open_attempts_of
 from persistence.payment_pages import MAX_PAGE, Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
-from persistence.payments import get_payments, get_payments_of_orders
+from persistence.payments import get_standings_of_orders
 from resolvers.context import Context, Info
 from resolvers.given import given
 from resolvers.refused_argument import RefusedArgument
@@ -97,12 +96,8 @@ async def payment(info: Info, id: strawberry.ID) -> Payment | None:  # noqa: A00
     payment_id = decode_id_of(IdKind.PAYMENT, id)
     if payment_id is None:
         return None
-    context = info.context
-    async with context.database.tenant(context.tenant_id) as tx:
-        # First what is under way, then where it led: an operation that ends in between must not look as if there had been none.
-        under_way = (await open_attempts_of(tx, context.tenant_id, [payment_id])).get(payment_id)
-        found = (await get_payments(tx, context.tenant_id, [payment_id])).get(payment_id)
-    return payment_of(found, under_way.pending if under_way else None) if found else None
+    found = await info.context.standings.load(payment_id)
+    return payment_of(found.payment, found.pending) if found else None
 
 
 async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
@@ -112,13 +107,8 @@ async def order_payment_query(info: Info, order_id: str) -> OrderPayment:
     if not 0 < len(order_id) <= MAX_NAME_LENGTH or not order_id.isprintable():
         raise RefusedArgument(["orderId"], f"An order id has 1 to {MAX_NAME_LENGTH} printable characters.")
     async with context.database.tenant(context.tenant_id) as tx:
-        known = await get_payments_of_orders(tx, context.tenant_id, [order_id])
-        # Read again after what is under way: a void that ends in between must not look like a hold at rest.
-        under_way = await open_attempts_of(tx, context.tenant_id, [each.id for each in known])
-        decisive = decisive_payment(await get_payments_of_orders(tx, context.tenant_id, [order_id]) if known else [])
-    attempt = under_way.get(decisive.id) if decisive else None
-    answer = order_payment(decisive, attempt.pending if attempt else None, context.world.now())
-    return order_payment_of(order_id, answer)
+        decisive = decisive_payment(await get_standings_of_orders(tx, context.tenant_id, [order_id]))
+    return order_payment_of(order_id, order_payment(decisive, context.world.now()))
 
 
 async def payments(
@@ -152,7 +142,10 @@ async def payments(
         async with context.database.tenant(context.tenant_id) as tx:
             return await count_payments(tx, context.tenant_id, matching)
 
-    edges = [PaymentEdge(cursor=cursor_of(each).encode(), node=payment_of(each)) for each in page.payments]
+    edges = [
+        PaymentEdge(cursor=cursor_of(each.payment).encode(), node=payment_of(each.payment, each.pending))
+        for each in page.standings
+    ]
     page_info = PageInfo(
         has_next_page=page.has_next,
         has_previous_page=page.has_previous,

@@ -19,11 +19,11 @@ class OrderPayment:
 
 def order_payment_of(order_id: str, order: DomainOrderPayment) -> OrderPayment:
     """The answer for an order as the schema shows it."""
-    payment = order.payment
+    decisive = order.decisive
     return OrderPayment(
         order_id=order_id,
         ready_to_ship=order.ready_to_ship,
-        state=payment.state if payment else None,
-        payment=payment_of(payment, order.pending) if payment else None,
+        state=decisive.payment.state if decisive else None,
+        payment=payment_of(decisive.payment, decisive.pending) if decisive else None,
         reason=order.reason,
     )

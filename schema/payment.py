@@ -1,11 +1,8 @@
 """A payment: the receipt."""
 
 from datetime import datetime
-from typing import Final, Protocol
-from uuid import UUID
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
 from domain.card import CardBrand
 from domain.card import CardSummary as DomainCardSummary
@@ -17,14 +14,6 @@ from domain.payment import Payment as DomainPayment
 from domain.payment import PendingOperation as DomainPendingOperation
 from schema.node import Node
 from schema.scalars import CurrencyCode, MinorUnits
-
-
-class PaymentContext(Protocol):
-    """What a payment's fields need of the request's context."""
-
-    @property
-    def pending_operations(self) -> DataLoader[UUID, DomainPendingOperation | None]:
-        """The operation under way of each payment."""
 
 
 @strawberry.type(description="An amount of money.")
@@ -67,17 +56,10 @@ class PendingOperation:
     attempts: int = strawberry.field(description="How often the bank has been asked, this time included.")
 
 
-class _Unknown:
-    """The operation under way has not been looked up."""
-
-
-UNKNOWN: Final = _Unknown()
-
-
 @strawberry.type(description="A payment for an order: the receipt, with everything that happened to it.")
 class Payment(Node):
     payment: strawberry.Private[DomainPayment]
-    known_pending: strawberry.Private[DomainPendingOperation | _Unknown | None]
+    pending: strawberry.Private[DomainPendingOperation | None]
 
     reference: str = strawberry.field(description="Short, to be read out on the phone: `7K2QM-X41RD`.")
     order_id: str = strawberry.field(description="Your order.")
@@ -107,11 +89,8 @@ class Payment(Node):
         return sorted(self.payment.review_reasons)
 
     @strawberry.field(description="What the bank has been asked and has not answered beyond doubt yet. Null when nothing is.")
-    async def pending_operation(self, info: strawberry.Info) -> PendingOperation | None:
-        context: PaymentContext = info.context
-        pending = self.known_pending
-        if isinstance(pending, _Unknown):
-            pending = await context.pending_operations.load(self.payment.id)
+    def pending_operation(self) -> PendingOperation | None:
+        pending = self.pending
         return PendingOperation(verb=pending.verb, since=pending.since, attempts=pending.attempts) if pending else None
 
 
@@ -129,11 +108,11 @@ def card_of(card: DomainCardSummary) -> CardSummary:
     return CardSummary(brand=card.brand, last_four=card.last_four)
 
 
-def payment_of(payment: DomainPayment, pending: DomainPendingOperation | _Unknown | None = UNKNOWN) -> Payment:
-    """A domain payment as the schema shows it; `pending` UNKNOWN is looked up when it is asked for."""
+def payment_of(payment: DomainPayment, pending: DomainPendingOperation | None) -> Payment:
+    """A domain payment as the schema shows it, with what was under way when it stood like this."""
     return Payment(
         payment=payment,
-        known_pending=pending,
+        pending=pending,
         id=strawberry.ID(encode_id(IdKind.PAYMENT, payment.id)),
         reference=payment.reference,
         order_id=payment.order_id,

@@ -133,10 +133,6 @@ async def test_without_its_database_the_api_says_503_and_comes_back_by_itself(
     assert (await api.http.get("/readyz")).json() == {"status": "ready", "database": "ok", "redis": "away"}
 
 
-@pytest.mark.xfail(
-    reason="is_weather does not know asyncpg's InternalClientError, which is what such a connection raises",
-    strict=False,  # when the message is late it is read in time
-)
 async def test_a_connection_that_heard_of_a_crash_while_it_was_idle_is_replaced(
     api_on_a_line: Api, database_line: DatabaseLine
 ) -> None:

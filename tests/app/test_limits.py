@@ -25,13 +25,16 @@ def fragments(count: int) -> str:
 
 
 REFUSED_DOCUMENTS = {
-    "too deep": (nested(16), "depth"),
+    "too deep": (nested(16), "nested more than 15 levels"),
     "deeper than the parser goes": (nested(2000), "nested too deeply"),
     "a literal deeper than the parser goes": ("{ payment(id: " + "[" * 2000 + "]" * 2000 + ") { id } }", "nested too deeply"),
-    "too many aliases": ("{" + " ".join(f"a{index}: viewer {{ apiKey {{ id }} }}" for index in range(51)) + "}", "51 aliases"),
+    "too many aliases": (
+        "{" + " ".join(f"a{index}: viewer {{ apiKey {{ id }} }}" for index in range(51)) + "}",
+        "more than 50 aliases",
+    ),
     "too many aliases in a fragment": (
         "{ ...F } fragment F on Query {" + " ".join(f"a{index}: __typename" for index in range(51)) + "}",
-        "51 aliases",
+        "more than 50 aliases",
     ),
     "too many tokens": ("{" + "__typename " * 5000 + "}", "tokens"),
     "a fragment that spreads itself": ("{ ...F } fragment F on Query { ...F }", "within itself"),
@@ -60,7 +63,6 @@ async def test_fifty_aliases_are_within_the_limits(api: Api) -> None:
     assert len(data) == 50
 
 
-@pytest.mark.xfail(reason="the depth rule of Strawberry 0.341 looks the fragment up before it is known to exist", strict=True)
 async def test_a_fragment_that_does_not_exist_is_the_clients_mistake(api: Api) -> None:
     response = await api.post({"query": "{ ...Missing }"}, Accept=RESPONSE_JSON)
 
@@ -68,7 +70,6 @@ async def test_a_fragment_that_does_not_exist_is_the_clients_mistake(api: Api) -
     assert "Unknown fragment 'Missing'." in [error["message"] for error in response.json()["errors"]]
 
 
-@pytest.mark.xfail(reason="both limiting rules of Strawberry 0.341 walk every path through the fragments", strict=True)
 async def test_the_work_of_checking_a_document_grows_with_its_length_and_not_with_its_paths() -> None:
     """A document of 2 kB with 30 such fragments would keep a process busy for hours."""
     schema = graphql.build_schema()
@@ -92,7 +93,6 @@ async def test_the_work_of_checking_a_document_grows_with_its_length_and_not_wit
     assert await calls(12) < 2 * await calls(8)
 
 
-@pytest.mark.xfail(reason="the cache of validated documents keeps every document, cards in literals included", strict=True)
 async def test_a_document_with_a_card_in_it_is_not_kept_in_memory(api: Api) -> None:
     """A dump of the process's memory must not show yesterday's cards."""
     document = f"""

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.order import HOLD_LIFETIME, OrderPayment, ShipReason, decisive_payment, order_payment
-from domain.payment import LIVE_STATES, Payment, PaymentState, Verb
+from domain.payment import LIVE_STATES, PaymentState, Standing, Verb
 from tests.domain.examples import NOW, ROAD, SECOND, payment_in, pending
 
 S = PaymentState
@@ -33,9 +33,9 @@ def test_goods_leave_only_when_the_money_is_certain(state: S, age: str) -> None:
     payment = payment_in(state)
     reason = AT_REST[state][list(AGES).index(age)]
 
-    answer = order_payment(payment, None, payment.created_at + AGES[age])
+    answer = order_payment(Standing(payment), payment.created_at + AGES[age])
 
-    assert answer == OrderPayment(reason in (R.FUNDS_HELD, R.FUNDS_CAPTURED), reason, payment, None)
+    assert answer == OrderPayment(reason in (R.FUNDS_HELD, R.FUNDS_CAPTURED), reason, Standing(payment))
 
 
 @pytest.mark.parametrize(("state", "verb", "age"), list(product(S, Verb, AGES)))
@@ -43,26 +43,28 @@ def test_nothing_leaves_while_something_is_under_way(state: S, verb: Verb, age: 
     payment = payment_in(state)
     reason = R.OPERATION_PENDING if state in (S.AUTHORIZED, S.CAPTURED) else AT_REST[state][0]
 
-    answer = order_payment(payment, pending(verb), payment.created_at + AGES[age])
+    standing = Standing(payment, pending(verb))
 
-    assert answer == OrderPayment(False, reason, payment, pending(verb))
+    answer = order_payment(standing, payment.created_at + AGES[age])
+
+    assert answer == OrderPayment(False, reason, standing)
 
 
 def test_an_order_that_nobody_tried_to_pay_does_not_leave() -> None:
-    assert order_payment(None, None, NOW) == OrderPayment(False, R.NO_PAYMENT, None, None)
+    assert order_payment(None, NOW) == OrderPayment(False, R.NO_PAYMENT, None)
 
 
 def test_a_hold_counts_from_the_request_and_not_from_the_answer() -> None:
     """The bank's own clock started somewhere between the two."""
     payment = payment_in(S.AUTHORIZED, reached={S.PENDING: NOW, S.AUTHORIZED: NOW + timedelta(hours=5)})
 
-    assert order_payment(payment, None, NOW + HOLD_LIFETIME).reason is R.HOLD_EXPIRED
+    assert order_payment(Standing(payment), NOW + HOLD_LIFETIME).reason is R.HOLD_EXPIRED
 
 
-def at(state: S, seconds: int) -> Payment:
+def at(state: S, seconds: int) -> Standing:
     """A payment of this state that was created so many seconds after NOW."""
     reached = {each: NOW + (seconds + step) * SECOND for step, each in enumerate(ROAD[state])}
-    return payment_in(state, id=UUID(int=seconds + 1), reached=reached)
+    return Standing(payment_in(state, id=UUID(int=seconds + 1), reached=reached))
 
 
 @pytest.mark.parametrize("live", sorted(LIVE_STATES))

@@ -309,9 +309,7 @@ async def test_another_partner_sees_nothing_of_it(api: Api, other: Api, here: An
     assert (await other.ask("{ payments { totalCount } }")) == {"payments": {"totalCount": 0}}
 
 
-async def test_the_operations_under_way_of_a_page_are_looked_up_in_one_statement(
-    api: Api, here: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_page_with_what_is_under_way_is_one_transaction(api: Api, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await some(api, here, 5)
     transactions = 0
     database = api.app.state.house.parts.database
@@ -327,4 +325,14 @@ async def test_the_operations_under_way_of_a_page_are_looked_up_in_one_statement
     data = await api.ask("{ payments { nodes { pendingOperation { verb } } } }")
 
     assert [node["pendingOperation"] for node in data["payments"]["nodes"]] == [None] * 5
-    assert transactions == 2
+    assert len(transactions) == 1
+
+
+async def test_several_payments_of_one_document_are_one_transaction(api: Api, transactions: list[UUID]) -> None:
+    first, second = await api.payment(), await api.payment()
+    transactions.clear()
+
+    data = await api.ask(f'{{ a: payment(id: "{first["id"]}") {{ id }} b: node(id: "{second["id"]}") {{ id }} }}')
+
+    assert data == {"a": {"id": first["id"]}, "b": {"id": second["id"]}}
+    assert len(transactions) == 1

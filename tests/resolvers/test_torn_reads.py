@@ -59,7 +59,7 @@ async def test_an_order_whose_void_ends_while_one_asks_is_not_ready_to_ship(
     api: Api, voiding: Any, ends_after_the_first: Callable[..., Callable[[], int]]
 ) -> None:
     """Before, the void was under way; afterwards, the hold is gone. At no moment may the goods leave."""
-    ended = ends_after_the_first("resolvers.payments", "get_payments_of_orders", "open_attempts_of")
+    ended = ends_after_the_first("resolvers.payments", "get_standings_of_orders")
 
     answer = (await api.ask(SHIP, id=voiding["orderId"]))["orderPayment"]
 
@@ -73,7 +73,7 @@ async def test_a_payment_whose_void_ends_while_one_looks_is_not_shown_at_rest(
     api: Api, voiding: Any, ends_after_the_first: Callable[..., Callable[[], int]], document: str, name: str
 ) -> None:
     """A client that waits for the end of the operation would take AUTHORIZED for its outcome."""
-    ended = ends_after_the_first("resolvers.payments", "get_payments", "open_attempts_of")
+    ended = ends_after_the_first("persistence.loaders", "get_standings")
 
     payment = (await api.ask(document, id=voiding["id"]))[name]
 
@@ -81,9 +81,6 @@ async def test_a_payment_whose_void_ends_while_one_looks_is_not_shown_at_rest(
     assert payment != {"state": "AUTHORIZED", "pendingOperation": None}
 
 
-@pytest.mark.xfail(
-    reason="a list looks up what is under way after it has read the payments, in a transaction of its own", strict=True
-)
 async def test_a_payment_in_a_list_whose_void_ends_while_one_looks_is_not_shown_at_rest(
     api: Api, voiding: Any, ends_after_the_first: Callable[..., Callable[[], int]]
 ) -> None:

@@ -20,7 +20,7 @@ from domain.answer import InvalidInput, InvalidTransition, refusal_of
 from domain.card import CardDetails
 from domain.ids import IdKind, encode_id, time_ordered_uuid
 from domain.order import decisive_payment, order_payment
-from domain.payment import LIVE_STATES, Payment, PaymentState, PendingOperation, Verb, step
+from domain.payment import LIVE_STATES, Payment, PaymentState, PendingOperation, Standing, Verb, step
 from domain.request import AuthorizeRequest, RawAuthorize, RawCard, parse_authorize, parse_operate
 from gateway.interpretation import interpret, refusal_sentence
 
@@ -129,8 +129,9 @@ class FakeApi:
         }
 
     def ship_check(self, info: Any, orderId: str) -> dict[str, Any]:  # noqa: ARG002, N803
-        payment = decisive_payment([each for each in self.payments.values() if each.order_id == orderId])
-        answer = order_payment(payment, None, self.time)
+        decisive = decisive_payment([Standing(each) for each in self.payments.values() if each.order_id == orderId])
+        payment = decisive.payment if decisive else None
+        answer = order_payment(decisive, self.time)
         return {
             "readyToShip": answer.ready_to_ship,
             "reason": answer.reason.value,
