@@ -309,18 +309,23 @@ async def test_another_partner_sees_nothing_of_it(api: Api, other: Api, here: An
     assert (await other.ask("{ payments { totalCount } }")) == {"payments": {"totalCount": 0}}
 
 
-async def test_a_page_with_what_is_under_way_is_one_transaction(api: Api, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    await some(api, here, 5)
-    transactions = 0
-    database = api.app.state.house.parts.database
-    tenant = type(database).tenant
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """Whose transactions have been begun, one after the other."""
+    begun: list[UUID] = []
+    tenant = Database.tenant
 
-    def counted(self: Any, tenant_id: Any) -> Any:
-        nonlocal transactions
-        transactions += 1
+    def noted(self: Database, tenant_id: UUID) -> Any:
+        begun.append(tenant_id)
         return tenant(self, tenant_id)
 
-    monkeypatch.setattr(type(database), "tenant", counted)
+    monkeypatch.setattr(Database, "tenant", noted)
+    return begun
+
+
+async def test_a_page_with_what_is_under_way_is_one_transaction(api: Api, here: Any, transactions: list[UUID]) -> None:
+    await some(api, here, 5)
+    transactions.clear()
 
     data = await api.ask("{ payments { nodes { pendingOperation { verb } } } }")
 
