@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.ids import IdKind, encode_id
+from persistence.database import Database
 from tests.app.serving import Api, mutation
 
 LIST = """
