@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ CHAOS = {"FAILURE_RATE": "0.05", "MIN_LATENCY_MS": "10", "MAX_LATENCY_MS": "200"
 STARTS_WITHIN_S, STOPS_WITHIN_S = 60.0, 40.0
 PATIENCE_S = 60.0  # a bound, never a pause: a lease of a killed process runs out after 20 s
 POLL_S = 0.1
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200)
 FIELDS = """
 fragment Receipt on Payment {
   id orderId state needsReview reviewReasons amount { minorUnits } pendingOperation { verb attempts }
@@ -96,6 +97,7 @@ class Shop:
     system: System
     run: str
     count: int = 0
+    branches: int = 0
     refused: int = field(default=0)  # how often there was no answer, or a 503
 
     async def ask(self, query: str, **variables: Any) -> Any:
@@ -145,6 +147,13 @@ class Shop:
         address = f"{self.system.ready['bank_control_url']}/ledger"
         return (await self.http.get(address, params={"key_prefix": "att_"})).json()
 
+    @asynccontextmanager
+    async def another_client(self) -> AsyncIterator["Shop"]:
+        """The same shop over connections of its own, with orders of its own."""
+        async with httpx.AsyncClient(headers=dict(self.http.headers), limits=LIMITS, timeout=20, trust_env=False) as http:
+            self.branches += 1
+            yield Shop(http, self.system, f"{self.run}-{self.branches}")
+
     async def weather(self, **dials: Any) -> None:
         """Turn the bank's dials."""
         (await self.http.patch(f"{self.system.ready['bank_control_url']}/chaos", json=dials)).raise_for_status()
@@ -164,8 +173,7 @@ async def eventually(question: Callable[[], Awaitable[Any]]) -> Any:
 async def shop(system: System, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     """A client of the module's system, with orders of the test's own."""
     headers = {"Authorization": f"Bearer {system.ready['api_key']}"}
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=20, trust_env=False) as http:
+    async with httpx.AsyncClient(headers=headers, limits=LIMITS, timeout=20, trust_env=False) as http:
         yield Shop(http, system, request.node.name[:60])
 
 

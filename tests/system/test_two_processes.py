@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-AT_ONCE = 100
+AT_ONCE, ROUNDS = 100, 10
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +24,29 @@ def sockets(pid: int) -> int:
 async def test_one_key_used_a_hundred_times_at_once_over_both_has_one_effect(
     shop: Any, system: Any, disagreements: Callable[[list[Any]], Awaitable[list[str]]]
 ) -> None:
-    wish, pids = shop.wish(), system.ready["pids"]["api"]
-    at_rest = [sockets(pid) for pid in pids]
+    """The kernel deals connections out as it likes: there are rounds until both processes have had some."""
+    pids = system.ready["pids"]["api"]
+    at_rest = {pid: sockets(pid) for pid in pids}
+    had_some: set[int] = set()
+    for _ in range(ROUNDS):
+        async with shop.another_client() as client:
+            wish = client.wish()
+            before = {each["authorization_id"] for each in (await client.ledger())["authorizations"]}
+            answers = await asyncio.gather(*(client.authorize(wish) for _ in range(AT_ONCE)))
+            had_some |= {pid for pid in pids if sockets(pid) > at_rest[pid]}
+            receipt = await client.settled(answers[0]["payment"]["id"])
+            firsts = [answer for answer in answers if not answer["replayed"]]
+            after = {each["authorization_id"] for each in (await client.ledger())["authorizations"]}
 
-    answers = await asyncio.gather(*(shop.authorize(wish) for _ in range(AT_ONCE)))
-    busy = [sockets(pid) for pid in pids]
-    receipt = await shop.settled(answers[0]["payment"]["id"])
-    holds = [each for each in (await shop.ledger())["authorizations"] if each["state"] == "active"]
+        assert len(firsts) == 1 or (not firsts and client.refused), "whose first answer was lost gets a replay"
+        assert len({str(answer["payment"]) for answer in answers}) == 1
+        assert receipt["state"] == "AUTHORIZED"
+        assert after - before == {receipt["bankReferences"]["authorization"]}
+        assert await disagreements([receipt]) == []
+        if had_some == set(pids):
+            break
 
-    assert all(now > before for now, before in zip(busy, at_rest, strict=True)), "both had their part"
-    assert sorted(answer["replayed"] for answer in answers) == [False] + [True] * (AT_ONCE - 1)
-    assert len({str(answer["payment"]) for answer in answers}) == 1
-    assert receipt["state"] == "AUTHORIZED"
-    assert [hold["authorization_id"] for hold in holds] == [receipt["bankReferences"]["authorization"]]
-    assert await disagreements([receipt]) == []
+    assert had_some == set(pids)
 
 
 async def test_a_key_whose_request_runs_in_one_process_is_waited_for_in_the_other(shop: Any, system: Any) -> None:
@@ -46,8 +54,8 @@ async def test_a_key_whose_request_runs_in_one_process_is_waited_for_in_the_othe
     wishes = [shop.wish() for _ in range(10)]
 
     async def once(wish: Any) -> Any:
-        async with httpx.AsyncClient(headers=dict(shop.http.headers), timeout=20, trust_env=False) as http:
-            return await type(shop)(http, system, shop.run).authorize(wish)
+        async with shop.another_client() as client:
+            return await client.authorize(wish)
 
     answers = await asyncio.gather(*(once(wish) for wish in wishes for _ in range(4)))
 
