@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from domain.answer import IdempotencyMismatch, InvalidTransition, NotFound, OrderAlreadyPaid, Performed
+from domain.answer import IdempotencyInProgress, IdempotencyMismatch, InvalidTransition, NotFound, OrderAlreadyPaid, Performed
 from domain.card import CardDetails
 from domain.payment import STATE_FOR, DeclineCode, PaymentState, Verb
 from domain.request import WaitFor
+from gateway.gateway import Gateway
 from persistence.attempts import attempts_by_keys
 
 BROKE = CardDetails("5555555555554444", "789", 9, 2030)
@@ -234,6 +235,45 @@ async def test_a_caller_that_hangs_up_does_not_make_us_hang_up_on_the_bank(gatew
 
     assert answer.payment.state is PaymentState.AUTHORIZED
     assert len((await ledger())["authorizations"]) == 1
+
+
+async def test_when_too_many_wait_for_one_request_the_next_is_told_so(gateway, tenant, wish, line, monkeypatch):
+    monkeypatch.setattr("gateway.gateway.MAX_WAITING_FOR_OTHERS", 0)
+    at_the_bank, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(request):
+        at_the_bank.set()
+        await may_go_on.wait()
+        return await line.inner.handle_async_request(request)
+
+    line.accidents = [slowly]
+    request = wish(key="popular")
+    first = asyncio.create_task(gateway.authorize(tenant, request))
+    await at_the_bank.wait()
+
+    refusal = await gateway.authorize(tenant, request)
+    may_go_on.set()
+
+    assert refusal == IdempotencyInProgress("popular")
+    assert (await first).payment.state is PaymentState.AUTHORIZED
+
+
+async def test_closing_waits_for_the_bank_and_says_what_it_leaves_to_recovery(parts, tenant, wish, line):
+    gateway = Gateway(parts, outcome_wait_s=0.01)
+    may_go_on = asyncio.Event()
+
+    async def slowly(request):
+        await may_go_on.wait()
+        return await line.inner.handle_async_request(request)
+
+    line.accidents = [slowly]
+    await gateway.authorize(tenant, wish())
+
+    impatient = await gateway.close(drain_s=0.01)
+    may_go_on.set()
+    patient = await gateway.close(drain_s=10)
+
+    assert (impatient, patient) == (1, 0)
 
 
 async def test_nothing_of_the_card_remains_once_the_bank_has_answered(gateway, tenant, wish, database):

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from domain.payment import Authorized, PaymentState, ReviewReason, Verb
 from gateway.attempts import LEASE_S, Begun, Finding, begin_authorizations, begin_operations, finish
 from gateway.driving import call_of, drive
+from gateway.recovery import Recovery
 from persistence.database import Database, DatabaseAway
 from persistence.payments import get_payments
 
@@ -181,6 +182,28 @@ async def _cut_connections(database_urls):
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     )
     await connection.close()
+
+
+async def test_the_worker_outlasts_a_database_that_is_away_and_stops_when_it_is_told_to(
+    parts, tenant, wish, watch, here, database
+):
+    (begun,) = await begin_authorizations(parts, tenant, [wish()])
+    here.pass_by(LEASE_S + 1)
+    stopped, ticks = asyncio.Event(), []
+    recovery = Recovery(parts, Database("postgresql://nobody:nothing@127.0.0.1:1/none"))
+
+    def tick():
+        ticks.append(1)
+        if len(ticks) == 1:
+            recovery._watch = watch
+        else:
+            stopped.set()
+
+    async with asyncio.timeout(30):
+        await recovery.run(stopped, tick)
+
+    assert len(ticks) == 2
+    assert (await payment_of(database, tenant, begun.payment.id)).state is PaymentState.AUTHORIZED
 
 
 @pytest.mark.parametrize("count", [1, 7])
