@@ -1,12 +1,12 @@
 """The bank, looked at past the API: through its control address, or, when it is somebody else's, through its own lookups."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
-from app.demo.comparison import Comparison, Disagreement
+from app.demo.comparison import Disagreement
 from app.demo.ledger import Ledger, ledger_of
 from app.demo.shop import Receipt
 from app.demo.wire import World
@@ -114,11 +114,6 @@ class BankLookups:
 def bank_http(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """The HTTP client for both addresses."""
     return httpx.AsyncClient(transport=transport, timeout=TIMEOUT_S, trust_env=False)
-
-
-def merged(findings: Iterable[list[Disagreement]]) -> Comparison:
-    """One comparison out of those of single receipts."""
-    return Comparison(disagreements=[each for found in findings for each in found])
 
 
 async def _persist(ask: Callable[[], Awaitable[httpx.Response]], tries: int, world: World) -> httpx.Response | None:
