@@ -5,7 +5,7 @@ import os
 import click
 
 
-@click.command()
+@click.command(short_help="Run a mock bank for development and tests.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=None, type=click.IntRange(1, 65535), help="The port; else $PORT, else 8787.")
 @click.option(

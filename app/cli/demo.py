@@ -6,7 +6,7 @@ import sys
 import click
 
 
-@click.command()
+@click.command(short_help="Play a shop's orders and check the bank's books.")
 @click.option(
     "--graphql-url",
     envvar="PARTNER_API_DEMO_GRAPHQL_URL",

@@ -3,7 +3,7 @@
 import click
 
 
-@click.command()
+@click.command(short_help="Bring the database to this version's schema.")
 def migrate() -> None:
     """Bring the database to this version's schema, and create the logins of the API and the worker.
 

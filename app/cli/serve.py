@@ -3,7 +3,7 @@
 import click
 
 
-@click.command()
+@click.command(short_help="Serve the GraphQL API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
 @click.option("--fd", type=int, default=None, help="A listening socket handed over by the parent, instead of host and port.")

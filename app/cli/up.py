@@ -8,7 +8,7 @@ import click
 DATA_HELP = "Where data, secrets and logs are kept. Default: .data in the checkout, or here when installed."
 
 
-@click.command()
+@click.command(short_help="Start the whole system on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready, and nothing else.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one. Default: 8000, else a free one."

@@ -3,7 +3,7 @@
 import click
 
 
-@click.command()
+@click.command(short_help="Run the worker: finish what was left open.")
 def work() -> None:
     """Run the worker: it finishes what a crash or a silent bank left open. Any number of them may run.
 
