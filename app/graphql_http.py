@@ -9,7 +9,6 @@ ours               a bug: masked, logged with an id to find it by         200 be
 """
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,18 +136,17 @@ class GraphQLEndpoint:
         """An error as the client may see it. Bugs of ours are logged under an id and show nothing else."""
         original = error.original_error
         if isinstance(original, _WEATHER):
-            public = GraphQLError("This part could not be done just now. Repeat it in a moment.", original_error=original)
+            message = "This part could not be done just now. Repeat it in a moment."
             extensions: dict[str, Any] = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": _retry_after_s(original) * 1000}
         elif _is_ours(error):
             error_id = self._new_error_id()
             log.error("error %s", error_id, exc_info=original)
-            public = GraphQLError(f"Something went wrong on our side. Quote {error_id} and we will find out what.")
+            message = f"Something went wrong on our side. Quote {error_id} and we will find out what."
             extensions = {"code": "INTERNAL_ERROR", "errorId": error_id}
         else:
             message, path = scrub(error.message)
-            public = GraphQLError(message)
             extensions = {"code": "INVALID_INPUT", **({"path": path} if path else {}), **(error.extensions or {})}
-        formatted: dict[str, Any] = {"message": public.message}
+        formatted: dict[str, Any] = {"message": message}
         if error.locations:
             formatted["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
         if error.path is not None:
@@ -186,7 +184,7 @@ def _weather(media_type: str, weather: BaseException) -> Response:
         else "The service can't reach its database. Repeat this with the same idempotency key in a moment; nothing is lost or done twice."
     )
     extensions = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": retry_after_s * 1000}
-    return _refusal(media_type, 503, message, extensions, {"Retry-After": str(math.ceil(retry_after_s))})
+    return _refusal(media_type, 503, message, extensions, {"Retry-After": str(retry_after_s)})
 
 
 def _refusal(media_type: str, status: int, message: str, extensions: dict[str, Any], headers: dict[str, str]) -> Response:

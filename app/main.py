@@ -152,10 +152,14 @@ async def _readyz(request: Request) -> Response:
     """Whether payments can be taken: needs the database; Redis is reported, but nothing stops without it."""
     house: House = request.app.state.house
     redis = "ok" if house.wakeups.connected else "away"
+    database = "ok"
     try:
         await check_revision(house.parts.database)
-    except (DatabaseAway, NotMigrated):
-        return JSONResponse(
-            {"status": "unavailable", "database": "away", "redis": redis}, 503, {"Retry-After": str(DATABASE_RETRY_S)}
-        )
-    return JSONResponse({"status": "ready", "database": "ok", "redis": redis})
+    except DatabaseAway:
+        database = "away"
+    except NotMigrated:
+        database = "of another version"
+    if database != "ok":
+        body = {"status": "unavailable", "database": database, "redis": redis}
+        return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_S)})
+    return JSONResponse({"status": "ready", "database": database, "redis": redis})

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.request import OUTCOME_WAIT_S
+
 PREFIX = "PARTNER_API_"
 DEVELOPMENT_ONLY = b"development-only"  # what the secrets in docker-compose.yml begin with
 SECRET_BYTES = 32  # 256 bits: an AES-256 key, and as much for the pepper
@@ -99,7 +101,7 @@ class ServeSettings(Settings):
         description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
     )
     outcome_wait_s: float = Field(
-        8.0, gt=0, le=30, description="Seconds that a mutation waits for the bank before it answers PENDING."
+        OUTCOME_WAIT_S, gt=0, le=30, description="Seconds that a mutation waits for the bank before it answers PENDING."
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         ("*",), description="Origins of browsers that may ask, separated by commas; `*` for all: there are no cookies to steal."

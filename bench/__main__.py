@@ -133,10 +133,10 @@ async def _measure(system: dict[str, Any], seconds: float, clients: int, console
     await _check(system, made + 1, console)
     return [
         Line(
-            "completed payments/s ÷ calls/s of the bank alone",
+            "completed payments/s ÷ calls/s of the mock bank alone, in memory",
             completed.per_second / raw.per_second,
             f"{completed.per_second:,.0f} ÷ {raw.per_second:,.0f}",
-            "≥ 0.9",
+            "≥ 0.9 of the provided bank, which does 330-450/s",
         ),
         Line(
             "latency added to a bank call, p50, ms",

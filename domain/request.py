@@ -16,6 +16,8 @@ FARTHEST_EXPIRY_YEARS = 50  # issuers print at most 20; anything beyond 50 is a 
 
 Path = tuple[str, ...]
 
+OUTCOME_WAIT_S = 8.0  # unless the operator says otherwise: three tries at the bank's slowest, and below common client timeouts
+
 
 class WaitFor(StrEnum):
     """What a caller of authorizePayment waits for."""

@@ -16,7 +16,6 @@ from domain.payment import (
     LIVE_STATES,
     STATE_FOR,
     Authorized,
-    Expired,
     Outcome,
     Payment,
     PaymentState,
@@ -176,34 +175,34 @@ async def finish(parts: Parts, tenant_id: UUID, findings: Sequence[Finding]) -> 
         for finding in findings:
             attempt, payment = finding.attempt, payments[finding.attempt.payment_id]
             if may_close(attempt.verb, payment):
-                moved = step(payment, finding.outcome, now)
-                resolution = Resolution(moved, refusal_sentence(attempt.verb, payment, finding.outcome))
+                stepped = step(payment, finding.outcome, now)
+                resolution = Resolution(stepped, refusal_sentence(attempt.verb, payment, finding.outcome))
                 closings[attempt.id] = attempt_rows.Closing(attempt.id, attempt.lease_token, resolution)
         closed = await attempt_rows.close_attempts(tx, tenant_id, list(closings.values()), now) if closings else set()
-        moved_payments = [closings[each].resolution.payment for each in closed]
+        moved = [
+            (finding.attempt, payments[finding.attempt.payment_id], closings[finding.attempt.id].resolution.payment)
+            for finding in findings
+            if finding.attempt.id in closed
+        ]
         late = [
             review(payments[finding.attempt.payment_id], ReviewReason.POSSIBLE_ORPHAN_HOLD)
             for finding in findings
             if finding.attempt.id not in closed and _leaves_a_hold(payments[finding.attempt.payment_id], finding.outcome)
         ]
-        if moved_payments or late:
-            await save_payments(tx, tenant_id, moved_payments + late)
-        done = [finding for finding in findings if finding.attempt.id in closed]
+        if moved or late:
+            await save_payments(tx, tenant_id, [after for _, _, after in moved] + late)
+        changed = [(attempt, before, after) for attempt, before, after in moved if before.state is not after.state]
         releases = [
-            _new_operation(parts, Verb.VOID, payments[finding.attempt.payment_id], None, leased=False)
-            for finding in done
-            if isinstance(finding.outcome, Expired)
+            _new_operation(parts, Verb.VOID, after, None, leased=False)
+            for _, _, after in changed
+            if after.state is PaymentState.EXPIRED
         ]
         if releases:  # the bank keeps an expired hold's money blocked until somebody voids it (contract §6)
             await attempt_rows.open_operations(tx, tenant_id, releases)
-        events = [
-            _event(parts, before.state, after, finding.attempt)
-            for finding in done
-            for before, after in [(payments[finding.attempt.payment_id], closings[finding.attempt.id].resolution.payment)]
-            if before.state is not after.state
-        ]
-        if events:
-            await append_events(tx, tenant_id, events)
+        if changed:
+            await append_events(
+                tx, tenant_id, [_event(parts, before.state, after, attempt) for attempt, before, after in changed]
+            )
     parts.wakeups.announce(list(closed))
     return {attempt_id: closings[attempt_id].resolution for attempt_id in closed}
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.answer import Answer, IdempotencyInProgress, InvalidTransition, Performed
 from domain.attempt import Attempt, Resolution
 from domain.payment import Payment, Verb
-from domain.request import AuthorizeRequest, OperateRequest, WaitFor
+from domain.request import OUTCOME_WAIT_S, AuthorizeRequest, OperateRequest, WaitFor
 from gateway.attempts import Beginning, Begun, Known, begin_authorizations, begin_operations
 from gateway.driving import drive
 from gateway.parts import Parts
@@ -19,7 +19,6 @@ from persistence.attempts import get_attempts
 from persistence.database import DatabaseAway
 from persistence.payments import get_standings
 
-OUTCOME_WAIT_S = 8.0  # how long a caller is kept waiting: three tries at the bank's slowest, and below common client timeouts
 MAX_UNDER_WAY = 10_000  # attempts driven by one process: each is a task of a few kB, and 10,000 are minutes of the bank's work
 MAX_WAITING_FOR_OTHERS = (
     1_000  # requests that wait for the first one with their key; a client that repeats itself more is in a loop

@@ -126,7 +126,8 @@ _publish(
     "What the answer of authorizePayment waits for.",
     {
         WaitFor.OUTCOME: (
-            "The bank's answer, for 8 seconds at most; after that the payment is answered as PENDING and its outcome follows. "
+            "The bank's answer, for some seconds at most (8 unless we agreed on others); after that the payment is answered as "
+            "PENDING and its outcome follows. "
             "While the bank can't be reached at all, PENDING is answered at once."
         ),
         WaitFor.ACCEPTANCE: "Only that the payment is durable: PENDING is answered at once and the outcome follows.",

@@ -33,6 +33,7 @@ from persistence.api_keys import insert_api_key
 from persistence.database import Database
 from persistence.migrate import Login, migrate
 from persistence.partners import insert_partner
+from tests.app.serving import Api, BankLine, serving, settings_for
 
 TEMPLATE = "template_partner_api"
 APP = Login("suite_app", "app-password")
@@ -322,6 +323,21 @@ def make_key(owner: Database, here: Here) -> Callable[[UUID], Awaitable[str]]:
         return secret
 
     return make
+
+
+@pytest.fixture
+def bank_line(line: Line) -> BankLine:
+    """The line to this test's bank."""
+    return BankLine(line.inner)
+
+
+@pytest.fixture
+async def api(
+    database_urls: DatabaseUrls, here: Here, bank_line: BankLine, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> AsyncIterator[Api]:
+    """A started API and its client."""
+    async with serving(settings_for(database_urls.app), here.world, bank_line) as (app, http):
+        yield Api(http, app, await make_key(tenant), tenant)
 
 
 GOOD_CARD = CardDetails("4111111111111111", "123", 12, 2030)

@@ -4,8 +4,8 @@ import json
 import sys
 
 import click
-from rich.console import Console
-from rich.table import Table
+
+from app.cli.staff_output import checked_name, show_rows
 
 
 @click.group()
@@ -23,9 +23,7 @@ def create(partner: str, name: str, as_json: bool) -> None:
     from app.cli import run  # noqa: PLC0415
     from app.settings import KeySettings, read_settings  # noqa: PLC0415
 
-    if not 0 < len(name) <= 255 or not name.isprintable():
-        raise click.ClickException("A name has 1 to 255 printable characters.")
-    created = run(staff.create_key(read_settings(KeySettings), partner, name))
+    created = run(staff.create_key(read_settings(KeySettings), partner, checked_name(name)))
     if created is None:
         raise click.ClickException("There is no partner with this id; see `partner-api partners list`.")
     click.echo(json.dumps(created) if as_json else f"{created['key']}\nThis is {created['id']}. The key is not shown again.")
@@ -43,14 +41,9 @@ def list_all(partner: str, as_json: bool) -> None:
     rows = run(staff.list_keys(read_settings(OwnerSettings), partner))
     if rows is None:
         raise click.ClickException("There is no partner with this id; see `partner-api partners list`.")
-    if as_json:
-        for row in rows:
-            click.echo(json.dumps(row))
-        return
-    table = Table("id", "name", "begins with", "since", "revoked")
-    for row in rows:
-        table.add_row(row["id"], row["name"], row["prefix"], row["createdAt"], row["revokedAt"] or "")
-    Console().print(table)
+    show_rows(
+        rows, {"id": "id", "name": "name", "prefix": "begins with", "createdAt": "since", "revokedAt": "revoked"}, as_json=as_json
+    )
 
 
 @keys.command()

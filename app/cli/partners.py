@@ -3,8 +3,8 @@
 import json
 
 import click
-from rich.console import Console
-from rich.table import Table
+
+from app.cli.staff_output import checked_name, show_rows
 
 
 @click.group()
@@ -21,9 +21,7 @@ def create(name: str, as_json: bool) -> None:
     from app.cli import run  # noqa: PLC0415
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
 
-    if not 0 < len(name) <= 255 or not name.isprintable():
-        raise click.ClickException("A name has 1 to 255 printable characters.")
-    partner_id = run(staff.create_partner(read_settings(OwnerSettings), name))
+    partner_id = run(staff.create_partner(read_settings(OwnerSettings), checked_name(name)))
     click.echo(json.dumps({"id": partner_id, "name": name}) if as_json else f"Created {name}: {partner_id}")
 
 
@@ -36,11 +34,4 @@ def list_all(as_json: bool) -> None:
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
 
     rows = run(staff.list_partners(read_settings(OwnerSettings)))
-    if as_json:
-        for row in rows:
-            click.echo(json.dumps(row))
-        return
-    table = Table("id", "name", "since")
-    for row in rows:
-        table.add_row(row["id"], row["name"], row["createdAt"])
-    Console().print(table)
+    show_rows(rows, {"id": "id", "name": "name", "createdAt": "since"}, as_json=as_json)

@@ -10,21 +10,6 @@ from tests.app.serving import Api, BankLine, DatabaseLine, serving, settings_for
 
 
 @pytest.fixture
-def bank_line(line: Any) -> BankLine:
-    """The line to this test's bank."""
-    return BankLine(line.inner)
-
-
-@pytest.fixture
-async def api(
-    database_urls: Any, here: Any, bank_line: BankLine, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
-) -> AsyncIterator[Api]:
-    """A started API and its client."""
-    async with serving(settings_for(database_urls.app), here.world, bank_line) as (app, http):
-        yield Api(http, app, await make_key(tenant), tenant)
-
-
-@pytest.fixture
 async def database_line(database_urls: Any) -> AsyncIterator[DatabaseLine]:
     """A line to this module's database that can be cut."""
     relay = DatabaseLine(database_urls.app)

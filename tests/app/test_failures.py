@@ -5,8 +5,11 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gateway.gateway import Gateway, Overloaded
+from persistence.database import Database
+from persistence.revision import REVISION
 from tests.app.serving import Api, DatabaseLine, mutation
 
 VIEWER = "{ viewer { partner { name } } }"
@@ -131,6 +134,19 @@ async def test_without_its_database_the_api_says_503_and_comes_back_by_itself(
     assert back["authorizePayment"]["payment"]["state"] == "AUTHORIZED"
     assert back["authorizePayment"]["replayed"] is False
     assert (await api.http.get("/readyz")).json() == {"status": "ready", "database": "ok", "redis": "away"}
+
+
+async def test_a_database_of_another_version_is_not_called_away(api: Api, owner: Database) -> None:
+    """An operator who reads `away` would look at the network, and not at the migrations."""
+    async with owner.without_tenant() as tx:
+        await tx.execute(text("update alembic_version set version_num = 'older'"))
+
+    ready = await api.http.get("/readyz")
+
+    async with owner.without_tenant() as tx:
+        await tx.execute(text("update alembic_version set version_num = :now"), {"now": REVISION})
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "unavailable", "database": "of another version", "redis": "away"}
 
 
 async def test_a_connection_that_heard_of_a_crash_while_it_was_idle_is_replaced(

@@ -1,29 +1,13 @@
 """The API over ASGI, with a partner and a key of the test's own, and the worker's part of it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
 
 from gateway.recovery import Recovery
 from persistence.database import Database
-from tests.app.serving import Api, BankLine, serving, settings_for
-
-
-@pytest.fixture
-def bank_line(line: Any) -> BankLine:
-    """The line to this test's bank."""
-    return BankLine(line.inner)
-
-
-@pytest.fixture
-async def api(
-    database_urls: Any, here: Any, bank_line: BankLine, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
-) -> AsyncIterator[Api]:
-    """A started API and its client."""
-    async with serving(settings_for(database_urls.app), here.world, bank_line) as (app, http):
-        yield Api(http, app, await make_key(tenant), tenant)
+from tests.app.serving import Api
 
 
 @pytest.fixture
