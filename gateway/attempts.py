@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.answer import IdempotencyMismatch, NotFound, OrderAlreadyPaid, Refusal, refusal_of
 from domain.attempt import Attempt, Resolution
 from domain.event import Event, event_of
+from domain.failpoint import Failpoint
 from domain.fingerprint import fingerprint_of_authorize, fingerprint_of_operation
 from domain.payment import (
     LIVE_STATES,
@@ -89,6 +90,7 @@ async def begin_authorizations(parts: Parts, tenant_id: UUID, requests: Sequence
         begun = [each for each in beginnings.values() if isinstance(each, Begun)]
         if begun:
             await append_events(tx, tenant_id, [_event(parts, None, each.payment, each.attempt) for each in begun])
+            await parts.world.reach(Failpoint.REQUEST_CLAIMED)
     return [beginnings[index] for index in range(len(requests))]
 
 
@@ -138,6 +140,7 @@ async def begin_operations(parts: Parts, tenant_id: UUID, requests: Sequence[tup
                 wanted[index] = payment, attempt
         if wanted:
             beginnings |= await _open_operations(tx, tenant_id, wanted)
+            await parts.world.reach(Failpoint.REQUEST_CLAIMED)
     return [beginnings[index] for index in range(len(requests))]
 
 
@@ -203,6 +206,8 @@ async def finish(parts: Parts, tenant_id: UUID, findings: Sequence[Finding]) -> 
             await append_events(
                 tx, tenant_id, [_event(parts, before.state, after, attempt) for attempt, before, after in changed]
             )
+        await parts.world.reach(Failpoint.OUTCOME_WRITTEN)
+    await parts.world.reach(Failpoint.OUTCOME_COMMITTED)
     parts.wakeups.announce(list(closed))
     return {attempt_id: closings[attempt_id].resolution for attempt_id in closed}
 

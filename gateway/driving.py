@@ -16,6 +16,7 @@ from bank.answer import Done, Refused, Unclarity, Unclear
 from bank.client import TOTAL_TIMEOUT_S, AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
 from domain.attempt import Attempt, Resolution
 from domain.backoff import backoff_s
+from domain.failpoint import Failpoint
 from domain.payment import Payment, ReviewReason, Verb, review
 from gateway.attempts import Finding, finish, lease_end, may_close
 from gateway.interpretation import interpret
@@ -52,7 +53,9 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
             if prolonged is None:
                 return None
             attempt = prolonged
+            await parts.world.reach(Failpoint.BANK_CALL_DUE)
             answer = await parts.bank.send(call, attempt.bank_key)
+        await parts.world.reach(Failpoint.BANK_ANSWER_READ)
         match answer:
             case Done() | Refused():
                 outcome = interpret(attempt.verb, payment, answer, attempt.unanswered)
@@ -71,6 +74,7 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
                 if again is None:
                     return None
                 attempt = again
+                await parts.world.reach(Failpoint.RETRY_NOTED)
             case _:
                 assert_never(answer)
     raise AssertionError("unreachable: the last try returns")

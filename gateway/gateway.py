@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.answer import Answer, IdempotencyInProgress, InvalidTransition, Performed
 from domain.attempt import Attempt, Resolution
+from domain.failpoint import Failpoint
 from domain.payment import Payment, Verb
 from domain.request import OUTCOME_WAIT_S, AuthorizeRequest, OperateRequest, WaitFor
 from gateway.attempts import Beginning, Begun, Known, begin_authorizations, begin_operations
@@ -66,10 +67,11 @@ class Gateway:
     async def _answer(self, tenant_id: UUID, beginning: Beginning, key: str, wait: WaitFor) -> Answer:
         match beginning:
             case Begun(attempt, payment):
+                await self._parts.world.reach(Failpoint.REQUEST_COMMITTED)
                 task = self._start(tenant_id, attempt, payment)
                 if wait is WaitFor.ACCEPTANCE:
                     return Performed(payment, replayed=False, pending=attempt.pending)
-                await asyncio.wait([task], timeout=self._outcome_wait_s)
+                await self._parts.world.wait(task, self._outcome_wait_s)
                 if task.done() and not task.cancelled() and (resolution := task.result()) is not None:
                     return _resolved(resolution, replayed=False)
                 return await self._as_it_stands(tenant_id, attempt, replayed=False)
@@ -106,7 +108,7 @@ class Gateway:
         try:
             task = self._under_way.get(attempt.id)
             if task is not None:
-                await asyncio.wait([task], timeout=self._outcome_wait_s)
+                await self._parts.world.wait(task, self._outcome_wait_s)
                 return await self._as_it_stands(tenant_id, attempt, replayed=True)
             now = self._parts.world.now
             until = now() + timedelta(seconds=self._outcome_wait_s)

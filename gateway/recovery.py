@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from domain.attempt import Attempt
+from domain.failpoint import Failpoint
 from domain.payment import Payment
 from gateway.attempts import lease_end
 from gateway.driving import drive
@@ -79,6 +80,8 @@ class Recovery:
                 limit=room,
             )
             payments = await get_payments(tx, tenant_id, [attempt.payment_id for attempt in attempts])
+        if attempts:
+            await self._parts.world.reach(Failpoint.LEASES_TAKEN_OVER)
         for attempt in attempts:
             task = asyncio.create_task(self._drive(tenant_id, attempt, payments[attempt.payment_id]))
             self._tasks.add(task)
