@@ -1,5 +1,6 @@
 """Brings a database to the newest schema and gives the two logins what they may do. Run with the owner's login, again and again."""
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,22 +8,34 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 LOCK_WAIT_S = 60  # another migrator's turn; beyond this something hangs, and an operator should know
 DDL_LOCK_TIMEOUT_MS = 3000  # a migration that can't have its lock at once gives way to the payments and is run again
-_LOCK = 7_232_019  # any number, the same for all migrators of one database
+TURN_S = 0.2  # between two tries to have one's turn at building indexes
+_LOCK = 7_232_019  # any number, the same for all migrators of one database; the next one is for building indexes
+_INDEX_IS_VALID = text("select indisvalid from pg_index where indexrelid = to_regclass(:name)")
 
 WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, it does as that tenant with the app's login
     "grant select (tenant_id, lease_until, closed_at) on attempts to {login}",
+    "grant select (tenant_id, created_at, state) on payments to {login}",
+    "grant select (id) on partners to {login}",
+    "grant select (tenant_id, started_at, finished_at, lease_until) on reconciliation_runs to {login}",
 )
-APP_PRIVILEGES = (  # what a tenant's transactions do; nothing is ever deleted but a payment begun in vain
+WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of the policy, its table, and the rows
+    "due": ("attempts", "closed_at is null"),
+    "held": ("payments", "state = 'AUTHORIZED'"),
+    "all_of_them": ("partners", "true"),
+    "scheduled": ("reconciliation_runs", "true"),
+}
+APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain, old idempotency keys and old reports
     "grant select on partners to {login}",
     "grant select on api_keys to {login}",
     "grant select, insert, update, delete on payments, attempts to {login}",
     "grant select, insert, update on event_sequences to {login}",
-    "grant select, insert on events to {login}",
+    "grant select, insert on events, audit_log to {login}",
+    "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",
 )
 
 
@@ -58,9 +71,37 @@ async def migrate(owner_url: str, *, app: Login, worker: Login) -> tuple[str | N
             before = await connection.run_sync(_current)
             await connection.run_sync(_upgrade)
             await connection.run_sync(_set_up_logins, app, worker)
-            return before, newest_revision()
+        await _build_indexes(engine)
+        return before, newest_revision()
     finally:
         await engine.dispose()
+
+
+async def _build_indexes(engine: AsyncEngine) -> None:
+    """Build what migrations leave for later: `concurrently`, so that no payment waits, and outside of any transaction.
+
+    Turns are taken by trying: who waits for a lock inside of Postgres is a transaction, and `concurrently` waits for those.
+    """
+    indexes: dict[str, str] = {}
+    for script in ScriptDirectory.from_config(_config()).walk_revisions():
+        indexes |= getattr(script.module, "INDEXES_BUILT_LATER", {})
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        for _ in range(int(LOCK_WAIT_S / TURN_S)):
+            if (await connection.execute(text(f"select pg_try_advisory_lock({_LOCK + 1})"))).scalar():
+                break
+            await asyncio.sleep(TURN_S)
+        else:
+            raise TimeoutError("another migrator has been building indexes for long; run it again when that one has ended")
+        try:
+            for name, definition in sorted(indexes.items()):
+                is_valid = (await connection.execute(_INDEX_IS_VALID, {"name": name})).scalar()
+                if is_valid is False:  # what is left of a build that was broken off
+                    await connection.execute(text(f"drop index concurrently {name}"))
+                if not is_valid:
+                    await connection.execute(text(f"create index concurrently {name} {definition}"))
+        finally:
+            await connection.execute(text(f"select pg_advisory_unlock({_LOCK + 1})"))
 
 
 def newest_revision() -> str:
@@ -96,11 +137,11 @@ def _set_up_logins(connection: Connection, app: Login, worker: Login) -> None:
         _create_login(connection, login)
         for privilege in ("grant usage on schema public to {login}", "grant select on alembic_version to {login}", *privileges):
             connection.execute(text(privilege.format(login=quote(login.name))))
-    # The worker, and nobody else, sees across tenants who has an attempt due.
-    exists = text("select 1 from pg_policies where tablename = 'attempts' and policyname = 'due' and :login = any(roles)")
-    if connection.execute(exists, {"login": worker.name}).scalar() is None:
-        connection.execute(text("drop policy if exists due on attempts"))
-        connection.execute(text(f"create policy due on attempts for select to {quote(worker.name)} using (closed_at is null)"))
+    for policy, (table, rows) in WORKER_POLICIES.items():
+        exists = text("select 1 from pg_policies where tablename = :table and policyname = :policy and :login = any(roles)")
+        if connection.execute(exists, {"table": table, "policy": policy, "login": worker.name}).scalar() is None:
+            connection.execute(text(f"drop policy if exists {policy} on {table}"))
+            connection.execute(text(f"create policy {policy} on {table} for select to {quote(worker.name)} using ({rows})"))
 
 
 def _create_login(connection: Connection, login: Login) -> None:

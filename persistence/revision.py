@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0001"
+REVISION = "0002"
 
 
 class NotMigrated(Exception):

@@ -93,3 +93,51 @@ events = Table(
     Column("idempotency_key", Text),
     Column("payment", JSONB, nullable=False),
 )
+
+reconciliation_runs = Table(
+    "reconciliation_runs",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("trigger", Text, nullable=False),
+    Column("started_at", _Time, nullable=False),
+    Column("since", _Time, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("cursor_at", _Time),
+    Column("cursor_id", UUID()),
+    Column("lease_until", _Time, nullable=False),
+    Column("lease_token", UUID(), nullable=False),
+    Column("finished_at", _Time),
+    Column("checked", BigInteger, nullable=False),
+    Column("agreed", BigInteger, nullable=False),
+    Column("repaired", BigInteger, nullable=False),
+    Column("flagged", BigInteger, nullable=False),
+    Column("unanswered", BigInteger, nullable=False),
+)
+
+discrepancies = Table(
+    "discrepancies",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("run_id", UUID(), primary_key=True),
+    Column("payment_id", UUID(), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("done", Text, nullable=False),
+    Column("ours", Text, nullable=False),
+    Column("the_banks", Text, nullable=False),
+    Column("found_at", _Time, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("payment_id", UUID()),
+    Column("note", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+)

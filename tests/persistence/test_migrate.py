@@ -44,6 +44,47 @@ async def test_two_at_once_wait_for_each_other(empty):
     assert sorted(str(before) for before, _ in results) == sorted(["None", newest_revision(), newest_revision()])
 
 
+async def test_an_index_whose_building_was_broken_off_is_built_anew_by_the_next_run(empty):
+    await migrate(empty, app=APP, worker=WORKER)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("update pg_index set indisvalid = false where indexrelid = to_regclass('payments_held')")
+
+    await migrate(empty, app=APP, worker=WORKER)
+
+    invalid = await connection.fetch("select indexrelid::regclass from pg_index where not indisvalid")
+    exists = await connection.fetchval("select to_regclass('payments_held') is not null")
+    await connection.close()
+    assert (invalid, exists) == ([], True)
+
+
+async def test_an_index_is_built_without_making_payments_wait(empty):
+    """`create index concurrently` waits for transactions, and no transaction waits for it."""
+    await migrate(empty, app=APP, worker=WORKER)
+    connection, writer = await asyncpg.connect(empty), await asyncpg.connect(empty)
+    await connection.execute("drop index payments_held")
+    await connection.execute("insert into partners values (gen_random_uuid(), 'FicMart', now())")
+    await writer.execute(f"begin; {PAYMENT}")
+
+    building = asyncio.create_task(migrate(empty, app=APP, worker=WORKER))
+    waiting = "select count(*) from pg_stat_activity where query like 'create index concurrently%' and wait_event_type = 'Lock'"
+    while not await connection.fetchval(waiting):
+        assert not building.done()
+        await asyncio.sleep(0)
+    await connection.execute(PAYMENT)
+    await writer.execute("commit")
+    await building
+
+    assert await connection.fetchval("select indisvalid from pg_index where indexrelid = to_regclass('payments_held')")
+    await connection.close()
+    await writer.close()
+
+
+PAYMENT = """
+    insert into payments (tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, state, created_at)
+    select id, gen_random_uuid(), gen_random_uuid()::text, 'customer', 100, 'USD', 'VISA', '1111', 'PENDING', now() from partners
+"""
+
+
 def test_the_code_was_written_for_the_newest_migration():
     assert newest_revision() == REVISION
 

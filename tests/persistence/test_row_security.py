@@ -50,9 +50,22 @@ async def test_every_key_of_a_tenants_table_leads_with_the_tenant(owner):
 @pytest.fixture
 async def furnished(parts, tenant, wish, gateway, make_key):
     """A partner with a row in every table."""
-    await gateway.authorize(tenant, wish())
+    answer = await gateway.authorize(tenant, wish())
     await make_key(tenant)
+    async with parts.database.tenant(tenant) as tx:
+        for statement in REPORTS:
+            await tx.execute(text(statement), {"tenant": tenant, "payment": answer.payment.id})
     return tenant
+
+
+REPORTS = (
+    """insert into reconciliation_runs (tenant_id, id, trigger, started_at, since, phase, lease_until, lease_token)
+       values (:tenant, :tenant, 'SCHEDULE', now(), now(), 'AT_REST', now(), :tenant)""",
+    """insert into discrepancies (tenant_id, run_id, payment_id, kind, done, ours, the_banks, found_at)
+       values (:tenant, :tenant, :payment, 'HOLD_EXPIRED', 'REPAIRED', 'AUTHORIZED', 'expired', now())""",
+    """insert into audit_log (tenant_id, id, at, actor, action, payment_id, note)
+       values (:tenant, :tenant, now(), 'ada', 'payment.settled', :payment, 'seen at the bank')""",
+)
 
 
 @pytest.mark.parametrize("table", TENANT_TABLES)
