@@ -18,6 +18,7 @@ DATA_HELP = "Where data, secrets and logs are kept. Default: .data in the checko
 @click.option("--database-url", help="The owner's login. Default: $PARTNER_API_OWNER_DATABASE_URL, else one of our own.")
 @click.option("--redis-url", help="A Redis that runs already. Default: $PARTNER_API_REDIS_URL, else one of our own.")
 @click.option("--api-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve the API.")
+@click.option("--worker-processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the worker.")
 @click.option("--demo", is_flag=True, help="Play the demo on a system of its own, stop it, and exit as the demo did.")
 def up(
     *,
@@ -28,6 +29,7 @@ def up(
     database_url: str | None,
     redis_url: str | None,
     api_processes: int,
+    worker_processes: int,
     demo: bool,
 ) -> None:
     """Start everything: PostgreSQL, Redis, a bank, the API and its worker.
@@ -45,6 +47,7 @@ def up(
         database_url=database_url,
         redis_url=redis_url,
         api_processes=api_processes,
+        worker_processes=worker_processes,
     )
     sys.exit(run.demo(options) if demo else run.up(options, as_json=as_json))
 

@@ -30,6 +30,7 @@ class Options:
     database_url: str | None = None
     redis_url: str | None = None
     api_processes: int = 1
+    worker_processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

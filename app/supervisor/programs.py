@@ -77,7 +77,7 @@ def worker(entry: Sequence[str], environment: Mapping[str, str], log: Path) -> P
 
     own = without(environment, "PARTNER_API_OWNER_DATABASE_URL")
     return Program(
-        name="worker",
+        name=log.stem,
         command=lambda: launched([*entry, "work"]),
         environment=lambda: own,
         log=log,

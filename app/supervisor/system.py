@@ -80,7 +80,8 @@ class System:
             key = group.create_task(commands.demo_key(secrets / "demo-key.json"))
             for program in self._apis(port):
                 group.create_task(self._child("api", program))
-            group.create_task(self._child("worker", programs.worker(self._entry, self.environment, logs / "worker.log")))
+            for name in _names("worker", self.options.worker_processes):
+                group.create_task(self._child("worker", programs.worker(self._entry, self.environment, logs / f"{name}.log")))
         return Ready(
             graphql=f"http://{LOOPBACK}:{port}/graphql",
             api_key=key.result(),
@@ -173,5 +174,10 @@ class System:
             listener = self._listener.fileno()
         return [
             programs.api(self._entry, self.environment, self.data / "logs" / f"{name}.log", port, listener)
-            for name in (["api"] if count == 1 else [f"api-{number}" for number in range(1, count + 1)])
+            for name in _names("api", count)
         ]
+
+
+def _names(name: str, count: int) -> list[str]:
+    """What each of so many processes of one kind is called: the only one is not numbered."""
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]

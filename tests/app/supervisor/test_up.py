@@ -138,6 +138,17 @@ def test_several_api_processes_share_one_port(up: Start) -> None:
     assert system.end()[0] == 0
 
 
+def test_several_workers_are_kept_running_each(up: Start) -> None:
+    system = up(*JSON, "--worker-processes", "2")
+
+    ready = system.ready()
+    os.kill(ready["pids"]["worker"][1], signal.SIGKILL)
+
+    assert len(set(ready["pids"]["worker"])) == 2
+    eventually(lambda: "worker-2 is up again" in system.errors())
+    assert system.end()[0] == 0
+
+
 def test_the_banks_variables_reach_the_bank_and_our_secrets_do_not(up: Start) -> None:
     system = up(*JSON, FAILURE_RATE="0.25")
 
