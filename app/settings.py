@@ -128,6 +128,9 @@ class WorkSettings(ServeSettings):
     """For `partner-api work`."""
 
     worker_database_url: DatabaseUrl = Field(description="The worker's login; it may see which partner has work due.")
+    hold_hours: float = Field(
+        168, gt=0, le=24 * 365, description="How long the bank holds money; a hold is released an hour before that."
+    )
 
 
 ALL = (MigrateSettings, KeySettings, WorkSettings)

@@ -1,22 +1,26 @@
-"""The worker process: recovery, until it is told to stop."""
+"""The worker process: its rounds, until it is told to stop."""
 
 import asyncio
 import logging
 import signal
+from datetime import timedelta
 
 from app.main import open_house
 from app.settings import WorkSettings
+from gateway.expiry import EXPIRE_EVERY_S, Expiry
+from gateway.reaper import REAP_EVERY_S, Reaper
 from gateway.recovery import Recovery
+from gateway.rounds import again_and_again
 from gateway.world import real_world
 from persistence.database import Database
 
-WATCH_CONNECTIONS = 1  # one look at a time
+WATCH_CONNECTIONS = 2  # each round looks for a moment, and recovery must not wait for a long look of another's
 
 log = logging.getLogger(__name__)
 
 
 async def work_until_stopped(settings: WorkSettings) -> None:
-    """Recover until SIGTERM or SIGINT, then finish what is under way."""
+    """Make the rounds until SIGTERM or SIGINT, then finish what is under way."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -26,7 +30,12 @@ async def work_until_stopped(settings: WorkSettings) -> None:
         async with open_house(settings, real_world()) as house:
             await watch.check_login()
             log.info("working")
-            await Recovery(house.parts, watch).run(stopped)
+            expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
+            reaper = Reaper(house.parts, watch)
+            async with asyncio.TaskGroup() as rounds:
+                rounds.create_task(Recovery(house.parts, watch).run(stopped))
+                rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
+                rounds.create_task(again_and_again("the reaper", reaper.run_once, REAP_EVERY_S, stopped))
     finally:
         await watch.close()
     log.info("stopped")

@@ -26,12 +26,13 @@ from domain.payment import (
     step,
 )
 from domain.request import AuthorizeRequest, OperateRequest
+from gateway.changes import Change, record_changes
 from gateway.interpretation import refusal_sentence
 from gateway.parts import Parts
 from persistence import attempts as attempt_rows
 from persistence.database import DatabaseAway, Transaction
 from persistence.events import append_events
-from persistence.payments import get_standings_of_orders, lock_payments, save_payments
+from persistence.payments import get_standings_of_orders, lock_payments
 
 LEASE_S = 20.0  # longer than one call can take (bank.client.TOTAL_TIMEOUT_S = 14) with room for clocks that differ
 MAX_ROUNDS = 3  # an order that changes hands between two statements is looked at again, this often
@@ -89,7 +90,7 @@ async def begin_authorizations(parts: Parts, tenant_id: UUID, requests: Sequence
             raise DatabaseAway("an order kept changing hands")
         begun = [each for each in beginnings.values() if isinstance(each, Begun)]
         if begun:
-            await append_events(tx, tenant_id, [_event(parts, None, each.payment, each.attempt) for each in begun])
+            await append_events(tx, tenant_id, [_created(parts, each) for each in begun])
             await parts.world.reach(Failpoint.REQUEST_CLAIMED)
     return [beginnings[index] for index in range(len(requests))]
 
@@ -183,29 +184,17 @@ async def finish(parts: Parts, tenant_id: UUID, findings: Sequence[Finding]) -> 
                 closings[attempt.id] = attempt_rows.Closing(attempt.id, attempt.lease_token, resolution)
         closed = await attempt_rows.close_attempts(tx, tenant_id, list(closings.values()), now) if closings else set()
         moved = [
-            (finding.attempt, payments[finding.attempt.payment_id], closings[finding.attempt.id].resolution.payment)
-            for finding in findings
-            if finding.attempt.id in closed
+            Change(payments[attempt.payment_id], closings[attempt.id].resolution.payment, attempt.idempotency_key)
+            for attempt in (finding.attempt for finding in findings)
+            if attempt.id in closed
         ]
         late = [
-            review(payments[finding.attempt.payment_id], ReviewReason.POSSIBLE_ORPHAN_HOLD)
+            Change(payment, review(payment, ReviewReason.POSSIBLE_ORPHAN_HOLD))
             for finding in findings
-            if finding.attempt.id not in closed and _leaves_a_hold(payments[finding.attempt.payment_id], finding.outcome)
+            if finding.attempt.id not in closed
+            and _leaves_a_hold(payment := payments[finding.attempt.payment_id], finding.outcome)
         ]
-        if moved or late:
-            await save_payments(tx, tenant_id, [after for _, _, after in moved] + late)
-        changed = [(attempt, before, after) for attempt, before, after in moved if before.state is not after.state]
-        releases = [
-            _new_operation(parts, Verb.VOID, after, None, leased=False)
-            for _, _, after in changed
-            if after.state is PaymentState.EXPIRED
-        ]
-        if releases:  # the bank keeps an expired hold's money blocked until somebody voids it (contract §6)
-            await attempt_rows.open_operations(tx, tenant_id, releases)
-        if changed:
-            await append_events(
-                tx, tenant_id, [_event(parts, before.state, after, attempt) for attempt, before, after in changed]
-            )
+        await record_changes(parts, tx, tenant_id, moved + late)
         await parts.world.reach(Failpoint.OUTCOME_WRITTEN)
     await parts.world.reach(Failpoint.OUTCOME_COMMITTED)
     parts.wakeups.announce(list(closed))
@@ -227,8 +216,8 @@ def _known(attempt: Attempt, fingerprint: bytes, key: str) -> Beginning:
     return Known(attempt) if attempt.fingerprint == fingerprint else IdempotencyMismatch(key)
 
 
-def _event(parts: Parts, previous: PaymentState | None, payment: Payment, attempt: Attempt) -> Event:
-    return event_of(parts.world.new_uuid(), previous, payment, attempt.idempotency_key)
+def _created(parts: Parts, begun: Begun) -> Event:
+    return event_of(parts.world.new_uuid(), None, begun.payment, begun.attempt.idempotency_key)
 
 
 def _new_authorization(parts: Parts, tenant_id: UUID, request: AuthorizeRequest) -> tuple[Payment, Attempt]:
@@ -259,7 +248,7 @@ def _new_authorization(parts: Parts, tenant_id: UUID, request: AuthorizeRequest)
     return payment, attempt
 
 
-def _new_operation(parts: Parts, verb: Verb, payment: Payment, key: str | None, *, leased: bool = True) -> Attempt:
+def _new_operation(parts: Parts, verb: Verb, payment: Payment, key: str) -> Attempt:
     now = parts.world.now()
     return Attempt(
         id=parts.world.new_uuid(),
@@ -268,9 +257,9 @@ def _new_operation(parts: Parts, verb: Verb, payment: Payment, key: str | None, 
         idempotency_key=key,
         fingerprint=fingerprint_of_operation(verb, payment.id, parts.fingerprint_secret),
         opened_at=now,
-        lease_until=lease_end(now) if leased else now,
-        lease_token=parts.world.new_uuid() if leased else attempt_rows.GIVEN_BACK,
-        tries=1 if leased else 0,
+        lease_until=lease_end(now),
+        lease_token=parts.world.new_uuid(),
+        tries=1,
         unanswered=0,
         sealed_card=None,
     )

@@ -1,9 +1,7 @@
 """Recovery: takes over open attempts whose lease ran out and climbs the same stairs as a request. There is no second code path."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
 from uuid import UUID
 
 from domain.attempt import Attempt
@@ -12,6 +10,7 @@ from domain.payment import Payment
 from gateway.attempts import lease_end
 from gateway.driving import drive
 from gateway.parts import Parts
+from gateway.rounds import again_and_again
 from persistence.attempts import lease_due_attempts, tenants_with_due_attempts
 from persistence.database import Database, DatabaseAway
 from persistence.payments import get_payments
@@ -30,17 +29,9 @@ class Recovery:
         self._watch = watch
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, stopped: asyncio.Event, on_tick: Callable[[], None] = lambda: None) -> None:
+    async def run(self, stopped: asyncio.Event) -> None:
         """Look for due attempts until `stopped` is set, then finish what is under way."""
-        while not stopped.is_set():
-            try:
-                await self.start_due()
-            except DatabaseAway as error:
-                log.warning("the database is away, looking again in %.1f s: %s", TICK_S, error)
-            on_tick()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await stopped.wait()
+        await again_and_again("recovery", self.start_due, TICK_S, stopped)
         await self.settle()
 
     async def run_once(self) -> int:

@@ -104,6 +104,14 @@ _LEASE_DUE = text(f"""
     returning {", ".join("attempts." + column for column in _COLUMNS.split(", "))}
 """)
 
+_REAP = text("""
+    delete from attempts using (
+        select id from attempts where tenant_id = :tenant_id and closed_at < :before
+        order by closed_at limit :limit for update skip locked
+    ) as old
+    where attempts.tenant_id = :tenant_id and attempts.id = old.id
+""")
+
 MAX_DUE_SCAN = 1000  # rows looked at for tenants with work; the rest comes with the next tick
 GIVEN_BACK = UUID(int=0)  # the lease token of an attempt that nobody works on until it is due
 
@@ -261,3 +269,8 @@ async def lease_due_attempts(
         "limit": limit,
     }
     return [_attempt(row) for row in await tx.execute(_LEASE_DUE, parameters)]
+
+
+async def reap_attempts(tx: Transaction, tenant_id: UUID, *, before: datetime, limit: int) -> int:
+    """Forget attempts that were closed before then, and their idempotency keys with them. Returns how many, at most `limit`."""
+    return (await tx.execute(_REAP, {"tenant_id": tenant_id, "before": before, "limit": limit})).rowcount

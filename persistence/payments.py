@@ -22,6 +22,7 @@ from domain.payment import (
 )
 from persistence.database import Transaction
 
+MAX_HELD_SCAN = 1000  # old holds looked at for tenants with some; the rest comes with the next look
 MAX_PAYMENTS_OF_ORDER = 1000  # tries to pay one order; the live or the newest one decides, and it is among them
 
 # Each state a payment can be in, and the column that says since when.
@@ -57,6 +58,18 @@ _STANDING_OF_ORDERS = text(
 _GET = text(f"select {COLUMNS} from payments where tenant_id = :tenant_id and id = any(cast(:ids as uuid[]))")
 # In the order of their ids, so that two transactions that lock several never wait for each other in a circle.
 _LOCK = text(_GET.text + " order by id for update")
+_TENANTS_WITH_OLD_HOLDS = text(
+    "select distinct tenant_id from (select tenant_id from payments where state = 'AUTHORIZED' and created_at <= :until "
+    "order by created_at limit :scan) as held"
+)
+# Who is busy with one of them has its lock, or an attempt open; both come back with the next look.
+_LOCK_OLD_HOLDS = text(f"""
+    select {COLUMNS} from payments
+    where tenant_id = :tenant_id and state = 'AUTHORIZED' and created_at <= :until and not exists (
+        select from attempts
+        where attempts.tenant_id = payments.tenant_id and attempts.payment_id = payments.id and attempts.closed_at is null)
+    order by created_at limit :limit for update skip locked
+""")
 _SAVE = text("""
     update payments set
         state = given.state, authorized_at = given.authorized_at, captured_at = given.captured_at,
@@ -113,6 +126,20 @@ async def lock_payments(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -
     """The same, locked against every other change until the transaction ends."""
     rows = await tx.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)})
     return {row.id: payment_of(row) for row in rows}
+
+
+async def tenants_with_old_holds(tx: Transaction, until: datetime) -> list[UUID]:
+    """Who has an AUTHORIZED payment that was created at `until` or before. Needs the worker's login and no tenant."""
+    return [row.tenant_id for row in await tx.execute(_TENANTS_WITH_OLD_HOLDS, {"until": until, "scan": MAX_HELD_SCAN})]
+
+
+async def lock_old_holds(tx: Transaction, tenant_id: UUID, until: datetime, limit: int) -> list[Payment]:
+    """AUTHORIZED payments created at `until` or before, oldest first, locked.
+
+    An attempt may have been opened between the look and the lock: ask `open_attempts_of` before relying on there being none.
+    """
+    rows = await tx.execute(_LOCK_OLD_HOLDS, {"tenant_id": tenant_id, "until": until, "limit": limit})
+    return [payment_of(row) for row in rows]
 
 
 async def get_standings(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Standing]:

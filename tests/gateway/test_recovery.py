@@ -189,20 +189,22 @@ async def test_the_worker_outlasts_a_database_that_is_away_and_stops_when_it_is_
 ):
     (begun,) = await begin_authorizations(parts, tenant, [wish()])
     here.pass_by(LEASE_S + 1)
-    stopped, ticks = asyncio.Event(), []
-    recovery = Recovery(parts, Database("postgresql://nobody:nothing@127.0.0.1:1/none"))
+    stopped = asyncio.Event()
+    nowhere, looks = Database("postgresql://nobody:nothing@127.0.0.1:1/none"), []
 
-    def tick():
-        ticks.append(1)
-        if len(ticks) == 1:
-            recovery._watch = watch
-        else:
-            stopped.set()
+    class Watch:
+        """Away at the first look, there at the second, after which the worker is told to stop."""
+
+        def without_tenant(self):
+            looks.append(1)
+            if len(looks) == 2:
+                stopped.set()
+            return (nowhere if len(looks) == 1 else watch).without_tenant()
 
     async with asyncio.timeout(30):
-        await recovery.run(stopped, tick)
+        await Recovery(parts, Watch()).run(stopped)
 
-    assert len(ticks) == 2
+    assert len(looks) == 2
     assert (await payment_of(database, tenant, begun.payment.id)).state is PaymentState.AUTHORIZED
 
 

@@ -1,0 +1,68 @@
+"""How payments change, whoever changes them: the row, the release of a hold that ran out, and one event for each new state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.attempt import Attempt
+from domain.event import event_of
+from domain.fingerprint import fingerprint_of_operation
+from domain.payment import Expired, Payment, PaymentState, Verb, step
+from gateway.parts import Parts
+from persistence.attempts import GIVEN_BACK, open_operations
+from persistence.database import Transaction
+from persistence.events import append_events
+from persistence.payments import save_payments
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A locked payment before and after. `idempotency_key` is that of the request that asked for it; None: our own doing."""
+
+    before: Payment
+    after: Payment
+    idempotency_key: str | None = None
+
+    @property
+    def reaches_a_state(self) -> bool:
+        """Whether it is an event, and not only a reference or a flag."""
+        return self.before.state is not self.after.state
+
+
+async def record_changes(parts: Parts, tx: Transaction, tenant_id: UUID, changes: Sequence[Change]) -> None:
+    """Write them. The last thing that a transaction does: it takes the lock on the tenant's sequence of events."""
+    if not changes:
+        return
+    await save_payments(tx, tenant_id, [change.after for change in changes])
+    reached = [change for change in changes if change.reaches_a_state]
+    # The bank keeps an expired hold's money blocked until somebody voids it (contract §6).
+    releases = [_release_of(parts, change.after) for change in reached if change.after.state is PaymentState.EXPIRED]
+    if releases:
+        await open_operations(tx, tenant_id, releases)
+    if reached:
+        events = [event_of(parts.world.new_uuid(), each.before.state, each.after, each.idempotency_key) for each in reached]
+        await append_events(tx, tenant_id, events)
+
+
+async def expire(parts: Parts, tx: Transaction, tenant_id: UUID, payments: Sequence[Payment]) -> None:
+    """Expire authorized payments that this transaction has locked and that have no attempt open; recovery voids their holds."""
+    now = parts.world.now()
+    await record_changes(parts, tx, tenant_id, [Change(payment, step(payment, Expired(), now)) for payment in payments])
+
+
+def _release_of(parts: Parts, payment: Payment) -> Attempt:
+    """The void of an expired hold: ours, without a key of a client, and due at once."""
+    now = parts.world.now()
+    return Attempt(
+        id=parts.world.new_uuid(),
+        payment_id=payment.id,
+        verb=Verb.VOID,
+        idempotency_key=None,
+        fingerprint=fingerprint_of_operation(Verb.VOID, payment.id, parts.fingerprint_secret),
+        opened_at=now,
+        lease_until=now,
+        lease_token=GIVEN_BACK,
+        tries=0,
+        unanswered=0,
+        sealed_card=None,
+    )

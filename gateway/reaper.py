@@ -1,0 +1,44 @@
+"""Forgets idempotency keys that are old enough: the attempts that hold them. Payments and events stay."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from domain.failpoint import Failpoint
+from gateway.parts import Parts
+from persistence.attempts import reap_attempts
+from persistence.database import Database
+from persistence.partners import partner_ids
+
+REAP_EVERY_S = 3600.0  # keys live for weeks; an hour more or less is nothing
+KEEP = timedelta(days=35)  # the promise is 30 days: a retry on the last day must not meet the reaper
+PAGE = 500  # attempts of one transaction: some milliseconds of locks that nobody waits for
+
+
+class Reaper:
+    """The worker's round over old idempotency keys. `watch` is a database with the worker's login."""
+
+    def __init__(self, parts: Parts, watch: Database) -> None:
+        self._parts = parts
+        self._watch = watch
+
+    async def run_once(self) -> int:
+        """Forget what was closed more than KEEP ago, whatever partner's. Returns how many keys."""
+        reaped = 0
+        after: UUID | None = None
+        while True:
+            async with self._watch.without_tenant() as tx:
+                tenants = await partner_ids(tx, after)
+            if not tenants:
+                return reaped
+            for tenant_id in tenants:
+                while page := await self._reap_page(tenant_id):
+                    reaped += page
+            after = tenants[-1]
+
+    async def _reap_page(self, tenant_id: UUID) -> int:
+        before = self._parts.world.now() - KEEP
+        async with self._parts.database.tenant(tenant_id) as tx:
+            reaped = await reap_attempts(tx, tenant_id, before=before, limit=PAGE)
+            if reaped:
+                await self._parts.world.reach(Failpoint.KEYS_REAPED)
+        return reaped
