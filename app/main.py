@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from app import keys
 from app.authentication import Authentication
+from app.failpoints import reach_for
 from app.graphql import build_schema
 from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint
 from app.settings import ServeSettings, secret_bytes
@@ -93,7 +94,7 @@ def create_app(
     settings: ServeSettings, *, world: World | None = None, bank_transport: httpx.AsyncBaseTransport | None = None
 ) -> Starlette:
     """The API. Tests hand in a world of their own, and the bank's ASGI app as its transport."""
-    here = world or real_world()
+    here = world or real_world(reach_for(settings.failpoint))
     pepper = keys.key_for(secret_bytes(settings.pepper), keys.API_KEYS)
     schema = build_schema()
 

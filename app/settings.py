@@ -4,9 +4,10 @@ import base64
 import binascii
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.failpoints import ArmedFailpoint, read_failpoint
 from domain.request import OUTCOME_WAIT_S
 
 PREFIX = "PARTNER_API_"
@@ -48,10 +49,15 @@ def _http(value: str) -> str:
     return value.rstrip("/")
 
 
+def _failpoint(value: object) -> object:
+    return (read_failpoint(value) if value else None) if isinstance(value, str) else value
+
+
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
+OptionalFailpoint = Annotated[ArmedFailpoint | None, NoDecode, BeforeValidator(_failpoint)]
 
 
 class Settings(BaseSettings):
@@ -100,6 +106,9 @@ class ServeSettings(Settings):
     pepper: Secret = Field(
         description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
     )
+    failpoint: OptionalFailpoint = Field(
+        None, description="Where this process ends itself, for crash tests; only in development. See docs/settings.md."
+    )
     outcome_wait_s: float = Field(
         OUTCOME_WAIT_S, gt=0, le=30, description="Seconds that a mutation waits for the bank before it answers PENDING."
     )
@@ -116,6 +125,15 @@ class ServeSettings(Settings):
                     f"{PREFIX}{name.upper()} is the one of docker-compose.yml, which everybody knows. Make one of your own with "
                     f"`openssl rand -base64 {SECRET_BYTES}`; or, on a desk, set {PREFIX}ENVIRONMENT to development"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint is not None and self.environment != "development":
+            raise ValueError(
+                f"{PREFIX}FAILPOINT is set: this process would end itself in the middle of a payment. It is for crash tests. Unset "
+                f"it; or, on a desk, set {PREFIX}ENVIRONMENT to development"
+            )
         return self
 
     @field_validator("allowed_origins", mode="before")

@@ -5,6 +5,7 @@ import logging
 import signal
 from datetime import timedelta
 
+from app.failpoints import reach_for
 from app.main import open_house
 from app.settings import WorkSettings
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
@@ -27,7 +28,7 @@ async def work_until_stopped(settings: WorkSettings) -> None:
         loop.add_signal_handler(number, stopped.set)
     watch = Database(settings.worker_database_url.get_secret_value(), pool_size=WATCH_CONNECTIONS)
     try:
-        async with open_house(settings, real_world()) as house:
+        async with open_house(settings, real_world(reach_for(settings.failpoint))) as house:
             await watch.check_login()
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))

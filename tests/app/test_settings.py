@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.failpoints import ArmedFailpoint
 from app.settings import (
     ALL,
     PREFIX,
@@ -18,6 +19,7 @@ from app.settings import (
     read_settings,
     secret_bytes,
 )
+from domain.failpoint import Failpoint
 
 SECRET = base64.b64encode(bytes(range(32))).decode()
 GOOD = {
@@ -89,6 +91,8 @@ BAD = [
     ("OUTCOME_WAIT_S", "nan", "finite|greater|less|number"),
     ("LOG_LEVEL", "hidden", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ("ENVIRONMENT", "hidden", "'development' or 'production'"),
+    ("FAILPOINT", "hidden", "outcome-written, outcome-committed"),
+    ("FAILPOINT", "outcome-committed:hidden", "NAME:N"),
 ]
 
 
@@ -134,6 +138,29 @@ def test_a_settings_usual_spellings_are_taken(
     value = getattr(read_settings(ServeSettings), field)
 
     assert (value.get_secret_value() if hasattr(value, "get_secret_value") else value) == taken
+
+
+def test_a_failpoint_is_taken_on_a_desk(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(PREFIX + "ENVIRONMENT", "development")
+    environment.setenv(PREFIX + "FAILPOINT", "outcome-committed:3")
+
+    assert read_settings(WorkSettings).failpoint == ArmedFailpoint(Failpoint.OUTCOME_COMMITTED, 3)
+
+
+def test_a_failpoint_is_refused_in_production(environment: pytest.MonkeyPatch) -> None:
+    """A process that ends itself in the middle of a payment is for crash tests only."""
+    environment.setenv(PREFIX + "FAILPOINT", "outcome-committed")
+
+    with pytest.raises(SettingsError, match="PARTNER_API_FAILPOINT is set") as caught:
+        read_settings(ServeSettings)
+
+    assert "Unset it" in str(caught.value)
+
+
+def test_an_empty_failpoint_is_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(PREFIX + "FAILPOINT", "")
+
+    assert read_settings(ServeSettings).failpoint is None
 
 
 def test_no_secret_is_in_a_repr() -> None:
