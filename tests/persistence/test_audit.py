@@ -1,0 +1,122 @@
+"""The audit log: what is recorded stays as it was, and is found again page by page."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import exc, text
+
+from domain.audit import RECONCILIATION, AuditEntry, DroppedReasons
+from domain.payment import ReviewReason, review
+from gateway.attempts import begin_authorizations
+from persistence.audit import newest_entries, page_of_dropped_reasons, record
+
+
+@pytest.fixture
+async def payment(parts, tenant, wish):
+    (begun,) = await begin_authorizations(parts, tenant, [wish()])
+    return begun.payment
+
+
+@pytest.fixture
+def entry(here, payment):
+    """Makes entries, a second apart."""
+
+    def make(**how):
+        here.pass_by(1)
+        usual = {"actor": "ada", "action": "payment.reason_acknowledged", "payment_id": payment.id, "note": "seen"}
+        return AuditEntry(id=here.world.new_uuid(), at=here.time, **{**usual, **how})
+
+    return make
+
+
+async def test_what_is_recorded_is_read_as_it_was(database, tenant, payment, entry):
+    flagged = review(payment, ReviewReason.POSSIBLE_ORPHAN_HOLD)
+    entries = [
+        entry(before=flagged, after=payment, note="the bank has released it – “ok”"),
+        entry(actor=RECONCILIATION, payment_id=None, note=""),
+    ]
+
+    async with database.tenant(tenant) as tx:
+        await record(tx, tenant, entries)
+        found = await newest_entries(tx, tenant, limit=10)
+
+    assert found == entries[::-1]
+
+
+async def test_pages_meet_every_entry_once_newest_first(database, tenant, parts, wish, payment, entry):
+    (other,) = await begin_authorizations(parts, tenant, [wish()])
+    entries = [entry(payment_id=other.payment.id if index % 3 == 0 else payment.id) for index in range(8)]
+    async with database.tenant(tenant) as tx:
+        await record(tx, tenant, entries)
+
+    async def walk(**of):
+        met, last = [], None
+        async with database.tenant(tenant) as tx:
+            while page := await newest_entries(tx, tenant, **of, older_than=last, limit=3):
+                met, last = met + page, page[-1].id
+        return met
+
+    assert await walk() == entries[::-1]
+    assert await walk(payment_id=payment.id) == [each for each in entries[::-1] if each.payment_id == payment.id]
+
+
+async def test_dropped_flags_are_found_page_by_page_and_nothing_else_is(database, tenant, payment, entry):
+    orphan, disagrees = ReviewReason.POSSIBLE_ORPHAN_HOLD, ReviewReason.BANK_DISAGREES
+    flagged = review(payment, orphan)
+    twice = review(flagged, disagrees)
+    entries = [
+        entry(before=flagged, after=payment),
+        entry(before=payment, after=flagged),
+        entry(before=flagged, after=flagged),
+        entry(before=flagged, after=review(payment, disagrees)),
+        entry(before=twice, after=payment),
+        entry(before=None, after=payment),
+        entry(before=twice, after=None),
+    ]
+    async with database.tenant(tenant) as tx:
+        await record(tx, tenant, entries)
+
+    pages, last = [], None
+    async with database.tenant(tenant) as tx:
+        while page := await page_of_dropped_reasons(tx, tenant, newer_than=last, limit=2):
+            pages.append(page)
+            last = page[-1].entry_id
+
+    assert [len(page) for page in pages] == [2, 1]
+    assert [each for page in pages for each in page] == [
+        DroppedReasons(entries[0].id, payment.id, frozenset({orphan})),
+        DroppedReasons(entries[3].id, payment.id, frozenset({orphan})),
+        DroppedReasons(entries[4].id, payment.id, frozenset({orphan, disagrees})),
+    ]
+
+
+async def test_another_partner_finds_nothing_and_can_not_write_into_the_log(database, tenant, other_tenant, payment, entry):
+    one = entry(before=review(payment, ReviewReason.BANK_DISAGREES), after=payment)
+    async with database.tenant(tenant) as tx:
+        await record(tx, tenant, [one])
+
+    async with database.tenant(other_tenant) as tx:
+        assert await newest_entries(tx, other_tenant, limit=10) == []
+        assert await newest_entries(tx, tenant, limit=10) == []
+        assert await page_of_dropped_reasons(tx, tenant, limit=10) == []
+    with pytest.raises(exc.DBAPIError, match="row-level security"):
+        async with database.tenant(other_tenant) as tx:
+            await record(tx, tenant, [replace(one, id=payment.id)])
+
+
+@pytest.mark.parametrize("change", ["update audit_log set note = 'never mind'", "delete from audit_log"])
+async def test_the_apis_login_can_not_change_what_is_recorded(database, tenant, entry, change):
+    async with database.tenant(tenant) as tx:
+        await record(tx, tenant, [entry()])
+
+    with pytest.raises(exc.DBAPIError, match="permission denied"):
+        async with database.tenant(tenant) as tx:
+            await tx.execute(text(change))
+
+
+async def test_an_entry_is_recorded_once(database, tenant, entry):
+    one = entry()
+
+    with pytest.raises(exc.IntegrityError):
+        async with database.tenant(tenant) as tx:
+            await record(tx, tenant, [one, one])
