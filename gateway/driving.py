@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar, assert_never
 from uuid import UUID
 
-from bank.answer import Done, Refused, Unclarity, Unclear
+from bank.answer import BankAnswer, Done, Refused, Unclarity, Unclear
 from bank.client import TOTAL_TIMEOUT_S, AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
 from domain.attempt import Attempt, Resolution
 from domain.backoff import backoff_s
@@ -48,13 +48,10 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
     call = call_of(parts, tenant_id, attempt, payment)
     unreached = 0
     for round_try in range(1, TRIES_AT_ONCE + 1):
-        async with parts.bank_slots:
-            prolonged = await _outlast(parts, tenant_id, attempt)
-            if prolonged is None:
-                return None
-            attempt = prolonged
-            await parts.world.reach(Failpoint.BANK_CALL_DUE)
-            answer = await parts.bank.send(call, attempt.bank_key)
+        asked = await _ask(parts, tenant_id, attempt, call)
+        if asked is None:
+            return None
+        attempt, answer = asked
         await parts.world.reach(Failpoint.BANK_ANSWER_READ)
         match answer:
             case Done() | Refused():
@@ -78,6 +75,21 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
             case _:
                 assert_never(answer)
     raise AssertionError("unreachable: the last try returns")
+
+
+async def _ask(parts: Parts, tenant_id: UUID, attempt: Attempt, call: BankCall) -> tuple[Attempt, BankAnswer] | None:
+    """Ask once. None when the bank was not asked: there was no slot in time, or the lease is lost."""
+    spare_s = (attempt.lease_until - parts.world.now()).total_seconds() - CALL_S
+    async with parts.bank_slots.slot(tenant_id, max(spare_s, 0.0)) as has_slot:
+        if has_slot:
+            prolonged = await _outlast(parts, tenant_id, attempt)
+            if prolonged is None:
+                return None
+            await parts.world.reach(Failpoint.BANK_CALL_DUE)
+            return prolonged, await parts.bank.send(call, prolonged.bank_key)
+    rest_s = backoff_s(max(attempt.tries, 1), base_s=REST_BASE_S, cap_s=REST_CAP_S, random=parts.world.random())
+    await _rest(parts, tenant_id, attempt, rest_s, unanswered=0, flag=None)
+    return None
 
 
 async def _outlast(parts: Parts, tenant_id: UUID, attempt: Attempt) -> Attempt | None:

@@ -14,9 +14,10 @@ from domain.failpoint import Failpoint
 from domain.payment import Payment, Verb
 from domain.request import OUTCOME_WAIT_S, AuthorizeRequest, OperateRequest, WaitFor
 from gateway.attempts import Beginning, Begun, Known, begin_authorizations, begin_operations
+from gateway.backlog import MAX_BACKLOG, Backlog
 from gateway.driving import drive
 from gateway.parts import Parts
-from persistence.attempts import get_attempts
+from persistence.attempts import attempts_by_keys, get_attempts
 from persistence.database import DatabaseAway
 from persistence.payments import get_standings
 
@@ -39,18 +40,19 @@ class Gateway:
     def __init__(self, parts: Parts, *, outcome_wait_s: float = OUTCOME_WAIT_S) -> None:
         self._parts = parts
         self._outcome_wait_s = outcome_wait_s
+        self._backlog = Backlog()
         self._under_way: dict[UUID, asyncio.Task[Resolution | None]] = {}
         self._waiting_for_others = 0
 
     async def authorize(self, tenant_id: UUID, request: AuthorizeRequest, wait: WaitFor = WaitFor.OUTCOME) -> Answer:
         """Hold the amount on the card for the order. Raises DatabaseAway or Overloaded; then repeat with the same key."""
-        self._make_room()
+        await self._make_room(tenant_id, request.idempotency_key)
         (beginning,) = await begin_authorizations(self._parts, tenant_id, [request])
         return await self._answer(tenant_id, beginning, request.idempotency_key, wait)
 
     async def operate(self, tenant_id: UUID, verb: Verb, request: OperateRequest) -> Answer:
         """Capture, void or refund a payment, all of it. Raises DatabaseAway or Overloaded; then repeat with the same key."""
-        self._make_room()
+        await self._make_room(tenant_id, request.idempotency_key)
         (beginning,) = await begin_operations(self._parts, tenant_id, [(verb, request)])
         return await self._answer(tenant_id, beginning, request.idempotency_key, WaitFor.OUTCOME)
 
@@ -60,9 +62,17 @@ class Gateway:
             await asyncio.wait(list(self._under_way.values()), timeout=drain_s)
         return len(self._under_way)
 
-    def _make_room(self) -> None:
+    async def _make_room(self, tenant_id: UUID, key: str) -> None:
+        """Refuse before anything is done or promised. A repetition is let in: what was accepted once is answered for ever."""
         if len(self._under_way) >= MAX_UNDER_WAY:
-            raise Overloaded(f"{MAX_UNDER_WAY} payments are under way")
+            crowd = f"{MAX_UNDER_WAY} payments are under way in this process"
+        elif await self._backlog.is_full(self._parts.database, tenant_id, self._parts.world.now()):
+            crowd = f"{MAX_BACKLOG} payments of this partner wait for the bank"
+        else:
+            return
+        async with self._parts.database.tenant(tenant_id) as tx:
+            if not await attempts_by_keys(tx, tenant_id, [key]):
+                raise Overloaded(crowd)
 
     async def _answer(self, tenant_id: UUID, beginning: Beginning, key: str, wait: WaitFor) -> Answer:
         match beginning:

@@ -1,11 +1,11 @@
 """What the gateway works with, put together by `app/`."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from bank.client import MAX_CONNECTIONS, BankClient
+from bank.client import BankClient
+from gateway.bulkhead import Bulkhead
 from gateway.sealing import CardSeal
 from gateway.world import World
 from persistence.database import Database
@@ -23,7 +23,7 @@ class Wakeups(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight (a bulkhead)."""
+    """`fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight."""
 
     database: Database
     bank: BankClient
@@ -31,4 +31,4 @@ class Parts:
     seal: CardSeal
     fingerprint_secret: bytes = field(repr=False)
     wakeups: Wakeups
-    bank_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTIONS))
+    bank_slots: Bulkhead = field(default_factory=Bulkhead)

@@ -104,6 +104,9 @@ _LEASE_DUE = text(f"""
     returning {", ".join("attempts." + column for column in _COLUMNS.split(", "))}
 """)
 
+_COUNT_OPEN = text(
+    "select count(*) from (select from attempts where tenant_id = :tenant_id and closed_at is null limit :limit) as open"
+)
 _REAP = text("""
     delete from attempts using (
         select id from attempts where tenant_id = :tenant_id and closed_at < :before
@@ -215,6 +218,12 @@ async def open_attempts_of(tx: Transaction, tenant_id: UUID, payment_ids: Sequen
     """The open attempt of each of these payments that has one."""
     rows = await tx.execute(_OPEN_OF_PAYMENTS, {"tenant_id": tenant_id, "ids": list(payment_ids)})
     return {row.payment_id: _attempt(row) for row in rows}
+
+
+async def count_open_attempts(tx: Transaction, tenant_id: UUID, *, limit: int) -> int:
+    """How many attempts are open, counted up to `limit`."""
+    count: int = (await tx.execute(_COUNT_OPEN, {"tenant_id": tenant_id, "limit": limit})).scalar_one()
+    return count
 
 
 async def get_attempts(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Attempt]:
