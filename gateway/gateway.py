@@ -122,10 +122,11 @@ class Gateway:
                 return await self._as_it_stands(tenant_id, attempt, replayed=True)
             now = self._parts.world.now
             until = now() + timedelta(seconds=self._outcome_wait_s)
-            answer = await self._as_it_stands(tenant_id, attempt, replayed=True)
-            while isinstance(answer, Performed) and answer.pending is not None and now() < until:
-                await self._parts.wakeups.wait(attempt.id, (until - now()).total_seconds())
+            with self._parts.wakeups.expect(attempt.id) as expected:
                 answer = await self._as_it_stands(tenant_id, attempt, replayed=True)
+                while isinstance(answer, Performed) and answer.pending is not None and now() < until:
+                    await expected.wait((until - now()).total_seconds())
+                    answer = await self._as_it_stands(tenant_id, attempt, replayed=True)
             return answer
         finally:
             self._waiting_for_others -= 1

@@ -1,5 +1,6 @@
 """What the gateway works with, put together by `app/`."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -11,14 +12,21 @@ from gateway.world import World
 from persistence.database import Database
 
 
+class Expected(Protocol):
+    """Somebody who waits for an attempt to close."""
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when it is worth a look whether it has closed, at the latest after `timeout_s` seconds."""
+
+
 class Wakeups(Protocol):
     """Tells other processes that attempts have closed. Losing a wake-up delays whoever waits, and loses nothing."""
 
     def announce(self, attempt_ids: list[UUID]) -> None:
         """Tell everybody, soon; never blocks."""
 
-    async def wait(self, attempt_id: UUID, timeout_s: float) -> None:
-        """Return when the attempt may have closed, at the latest after `timeout_s` seconds."""
+    def expect(self, attempt_id: UUID) -> AbstractContextManager[Expected]:
+        """To be entered before the first look: what closes between that look and the waiting is announced to it, too."""
 
 
 @dataclass(frozen=True, slots=True)

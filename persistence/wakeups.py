@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Self
 from uuid import UUID
 
@@ -12,7 +12,8 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 CHANNEL = "partner-api:attempts-closed"
-LOOK_S = 0.5  # how often who waits looks by himself; with Redis the wake-up is nearly always first
+LOOK_S = 0.5  # how often who waits looks by himself while Redis is away
+LOOK_WITH_REDIS_S = 2.0  # and while it is there: a process can die between its commit and its announcement
 MAX_UNSENT = 10_000  # announcements waiting for Redis; beyond that they are dropped, and waiters look by themselves
 ANSWER_TIMEOUT_S = 2.0  # a Redis that does not answer in this time is away
 PING_S = 2.0  # how often a quiet line is tried: what `connected` says is not older than this and a timeout
@@ -49,17 +50,15 @@ class RedisWakeups:
             if not self._unsent.full():
                 self._unsent.put_nowait(str(attempt_id))
 
-    async def wait(self, attempt_id: UUID, timeout_s: float) -> None:
-        """Return when the attempt has closed as far as announced, else after `timeout_s` seconds or LOOK_S, the earlier."""
-        event = asyncio.Event()
-        self._waiting[attempt_id].add(event)
+    @contextlib.contextmanager
+    def expect(self, attempt_id: UUID) -> Iterator["Expected"]:
+        """To be entered before looking whether the attempt is closed: what closes after the look then is not missed."""
+        expected = Expected(self)
+        self._waiting[attempt_id].add(expected.woken)
         try:
-            async with asyncio.timeout(min(timeout_s, LOOK_S)):
-                await event.wait()
-        except TimeoutError:
-            pass
+            yield expected
         finally:
-            self._waiting[attempt_id].discard(event)
+            self._waiting[attempt_id].discard(expected.woken)
             if not self._waiting[attempt_id]:
                 del self._waiting[attempt_id]
 
@@ -101,6 +100,7 @@ class RedisWakeups:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(CHANNEL)
             self.listening.set()
+            self._wake_all()  # what was announced before can't be heard any more
             async for message in channel.listen():
                 for attempt_id in message["data"].split():
                     self._wake(UUID(attempt_id))
@@ -115,13 +115,34 @@ class RedisWakeups:
                 if is_up.is_set():
                     pause_s = RECONNECT_S
                 is_up.clear()
+                self._wake_all()  # from now on they look more often
                 log.warning("Redis is away, trying again in %.1f s: %s", pause_s, type(error).__name__)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RECONNECT_CAP_S)
 
     def _wake(self, attempt_id: UUID) -> None:
-        for event in self._waiting.get(attempt_id, ()):
-            event.set()
+        for woken in self._waiting.get(attempt_id, ()):
+            woken.set()
+
+    def _wake_all(self) -> None:
+        for attempt_id in self._waiting:
+            self._wake(attempt_id)
+
+
+class Expected:
+    """One waiter's turn at being woken."""
+
+    def __init__(self, wakeups: RedisWakeups) -> None:
+        self._wakeups = wakeups
+        self.woken = asyncio.Event()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when it is time to look: the attempt was announced, Redis came or went, or it is long since the last look."""
+        look_s = LOOK_WITH_REDIS_S if self._wakeups.connected else LOOK_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(timeout_s, look_s)):
+                await self.woken.wait()
+        self.woken.clear()
 
 
 def _client(url: str, answer_timeout_s: float | None) -> "redis.asyncio.Redis":

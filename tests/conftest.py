@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -256,12 +257,14 @@ class LocalWakeups:
         self._closed.set()
         self._closed = asyncio.Event()
 
-    async def wait(self, attempt_id: UUID, timeout_s: float) -> None:  # noqa: ARG002
-        try:
+    @contextmanager
+    def expect(self, attempt_id: UUID) -> Iterator["LocalWakeups"]:  # noqa: ARG002
+        yield self
+
+    async def wait(self, timeout_s: float) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._closed.wait()
-        except TimeoutError:
-            return
 
 
 @pytest.fixture
