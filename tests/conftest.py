@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 
@@ -32,13 +31,10 @@ from gateway.sealing import CardSeal
 from gateway.world import World
 from persistence.api_keys import insert_api_key
 from persistence.database import Database
-from persistence.migrate import Login, migrate
 from persistence.partners import insert_partner
 from tests.app.serving import Api, BankLine, serving, settings_for
+from tests.databases import DatabaseUrls, fresh_database, make_template
 
-TEMPLATE = "template_partner_api"
-APP = Login("suite_app", "app-password")
-WORKER = Login("suite_worker", "worker-password")
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32
 
@@ -52,29 +48,8 @@ def _start_postgres() -> str:
         server = EmbeddedPostgres(folder, settings=TEST_SETTINGS)
         server.start()
         _server.append(server)
-        asyncio.run(_make_template(server.url))
+        asyncio.run(make_template(server.url))
     return _server[0].url
-
-
-async def _make_template(url: str) -> None:
-    await _execute(url, f"create database {TEMPLATE}")
-    await migrate(_url(url, TEMPLATE), app=APP, worker=WORKER)
-
-
-async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _url(server: str, database: str, login: Login | None = None) -> str:
-    base, _, _ = server.rpartition("/")
-    if login is not None:
-        base = f"postgresql://{login.name}:{login.password}@{base.rpartition('@')[2]}"
-    return f"{base}/{database}"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,23 +73,11 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
     return str(given) if given else _start_postgres()
 
 
-@dataclass(frozen=True)
-class DatabaseUrls:
-    """One fresh, migrated database and its three logins."""
-
-    name: str
-    owner: str
-    app: str
-    worker: str
-
-
 @pytest.fixture(scope="module")
 async def database_urls(postgres_url: str) -> AsyncIterator[DatabaseUrls]:
     """A database of this module's own."""
-    name = f"test_{secrets.token_hex(6)}"
-    await _execute(postgres_url, f"create database {name} template {TEMPLATE}")
-    yield DatabaseUrls(name, _url(postgres_url, name), _url(postgres_url, name, APP), _url(postgres_url, name, WORKER))
-    await _execute(postgres_url, f"drop database {name} with (force)")
+    async with fresh_database(postgres_url) as urls:
+        yield urls
 
 
 @pytest.fixture(scope="module")
