@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal_column, select, tuple_
 
 from domain.payment import Payment, PaymentState, Standing
 from persistence.database import Transaction
@@ -23,6 +23,7 @@ _COLUMNS = [
     attempts.c.opened_at.label("pending_since"),
     attempts.c.tries.label("pending_tries"),
 ]
+_NO_REASONS: ColumnElement[list[str]] = literal_column("'{}'")  # spelled as in the index `payments_to_review`, or it is not used
 _WITH_OPEN_ATTEMPT = payments.outerjoin(
     attempts,
     and_(
@@ -44,6 +45,7 @@ class PaymentFilter:
     created_before: datetime | None = None
     min_amount: int | None = None
     max_amount: int | None = None
+    needs_review: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +141,7 @@ def _conditions(tenant_id: UUID, where: PaymentFilter) -> list[ColumnElement[boo
         conditions.append(payments.c.amount_minor >= where.min_amount)
     if where.max_amount is not None:
         conditions.append(payments.c.amount_minor <= where.max_amount)
+    if where.needs_review is not None:
+        reasons = payments.c.review_reasons
+        conditions.append(reasons != _NO_REASONS if where.needs_review else reasons == _NO_REASONS)
     return conditions

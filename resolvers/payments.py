@@ -183,6 +183,7 @@ def _where(where: inputs.PaymentFilter | None) -> PaymentFilter:
         created_before=given(where.created_before),
         min_amount=_amount("minAmount", given(where.min_amount)),
         max_amount=_amount("maxAmount", given(where.max_amount)),
+        needs_review=given(where.needs_review),
     )
 
 

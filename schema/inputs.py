@@ -78,6 +78,9 @@ class PaymentFilter:
     max_amount: MinorUnits | None = strawberry.field(
         description="Of at most this amount, in minor units.", default=strawberry.UNSET
     )
+    needs_review: bool | None = strawberry.field(
+        description="Whether our operators have to look at them; `reviewReasons` says why.", default=strawberry.UNSET
+    )
 
 
 First = Annotated[int | None, strawberry.argument(description="At most so many from the start, 0 to 100. Default 20.")]

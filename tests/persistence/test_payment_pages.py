@@ -6,13 +6,14 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from domain.card import CardBrand, CardSummary
 from domain.money import Money
-from domain.payment import Payment, PaymentState
+from domain.payment import Payment, PaymentState, ReviewReason, review
 from gateway.attempts import begin_authorizations
 from persistence.payment_pages import Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
-from persistence.payments import get_payments
+from persistence.payments import get_payments, lock_payments, save_payments
 
 
 def paid(page):
@@ -91,6 +92,28 @@ async def test_a_filter_has_to_hold_in_every_part(filled, database):
         and 100 <= each.amount.minor_units <= 125
     ]
     assert count == len(paid(page)) > 0
+
+
+async def test_what_needs_review_is_found_through_its_own_index(filled, database):
+    tenant, payments = filled
+    flagged = payments[3::9]
+    scans = text("select pg_stat_get_xact_numscans('payments_to_review'::regclass)")
+
+    async with database.tenant(tenant) as tx:
+        locked = await lock_payments(tx, tenant, [each.id for each in flagged])
+        await save_payments(tx, tenant, [review(each, ReviewReason.BANK_DISAGREES) for each in locked.values()])
+    async with database.tenant(tenant) as tx:
+        page = await page_of_payments(tx, tenant, PaymentFilter(needs_review=True), limit=2)
+        count = await count_payments(tx, tenant, PaymentFilter(needs_review=True))
+        scanned = (await tx.execute(scans)).scalar_one()
+        others = await count_payments(tx, tenant, PaymentFilter(needs_review=False))
+    async with database.tenant(tenant) as tx:
+        await save_payments(tx, tenant, flagged)
+
+    assert [each.id for each in paid(page)] == [each.id for each in flagged[:2]]
+    assert page.has_next
+    assert (count, others) == (len(flagged), 30 - len(flagged))
+    assert scanned == 2
 
 
 async def test_no_state_asked_for_is_no_payment(filled, database):

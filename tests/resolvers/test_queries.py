@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from domain.ids import IdKind, encode_id
@@ -174,12 +175,28 @@ async def test_each_filter_keeps_what_it_says(api: Api, here: Any) -> None:
     assert await found(customerId="", orderId="") == []
 
 
+async def test_a_dashboard_finds_what_needs_review(api: Api, here: Any, control: httpx.AsyncClient) -> None:
+    fine = await api.payment()
+    here.pass_by(60)
+    await control.patch("/chaos", json={"faults": [{"kind": "truncated_json", "stores_key": False}]})
+    flagged = await api.payment()
+
+    needing, others = await page(api, filter={"needsReview": True}), await page(api, filter={"needsReview": False})
+    both = await page(api, filter={"needsReview": None})
+    voided = await page(api, filter={"needsReview": True, "states": ["VOIDED"]})
+    counted = await api.ask("{ payments(filter: { needsReview: true }) { totalCount } }")
+
+    assert flagged["reviewReasons"] == ["POSSIBLE_ORPHAN_HOLD"]
+    assert (ids(needing), ids(others), ids(both)) == ([flagged["id"]], [fine["id"]], [flagged["id"], fine["id"]])
+    assert (ids(voided), counted["payments"]["totalCount"]) == ([], 1)
+
+
 @pytest.mark.parametrize(
     "where",
     [
         {},
         {"orderId": None, "customerId": None, "states": None},
-        {"createdAfter": None, "createdBefore": None, "minAmount": None, "maxAmount": None},
+        {"createdAfter": None, "createdBefore": None, "minAmount": None, "maxAmount": None, "needsReview": None},
         {"minAmount": -(2**63), "maxAmount": 2**63 - 1},
         {"createdAfter": "0001-01-01T00:00:00Z", "createdBefore": "9999-12-31T23:59:59.999999Z"},
     ],
