@@ -89,29 +89,31 @@ _DUE_TENANTS = text(
     "select distinct tenant_id from (select tenant_id from attempts where closed_at is null and lease_until <= :now "
     "order by lease_until limit :scan) as due"
 )
+# Materialized: a plain subquery may be run again for each row that is joined, and finds other rows each time: more than the limit.
 # A lease that ran out means that its holder died in the middle of a try, or gave it back: `lease_until` then is when to go on.
 _LEASE_DUE = text(f"""
-    update attempts set
-        lease_until = :lease_until, lease_token = :lease_token, tries = attempts.tries + 1,
-        unanswered = attempts.unanswered + case when due.lease_token = :given_back then 0 else 1 end
-    from (
+    with due as materialized (
         select id, lease_token from attempts
         where tenant_id = :tenant_id and closed_at is null and lease_until <= :now
         order by lease_until limit :limit
         for update skip locked
-    ) as due
+    )
+    update attempts set
+        lease_until = :lease_until, lease_token = :lease_token, tries = attempts.tries + 1,
+        unanswered = attempts.unanswered + case when due.lease_token = :given_back then 0 else 1 end
+    from due
     where attempts.tenant_id = :tenant_id and attempts.id = due.id
     returning {", ".join("attempts." + column for column in _COLUMNS.split(", "))}
 """)
-
 _COUNT_OPEN = text(
     "select count(*) from (select from attempts where tenant_id = :tenant_id and closed_at is null limit :limit) as open"
 )
 _REAP = text("""
-    delete from attempts using (
+    with old as materialized (
         select id from attempts where tenant_id = :tenant_id and closed_at < :before
         order by closed_at limit :limit for update skip locked
-    ) as old
+    )
+    delete from attempts using old
     where attempts.tenant_id = :tenant_id and attempts.id = old.id
 """)
 

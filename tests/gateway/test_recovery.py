@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 
 from domain.payment import Authorized, PaymentState, ReviewReason, Verb
-from gateway import recovery as recovery_module
 from gateway.attempts import LEASE_S, Begun, Finding, begin_authorizations, begin_operations, finish
 from gateway.driving import call_of, drive
 from gateway.recovery import Recovery
@@ -270,23 +269,3 @@ async def test_every_state_change_has_one_event_in_a_gapless_sequence(parts, gat
     )
     assert all(row.type == "payment.created" or row.previous_state for row in rows)
     assert all(row.type.removeprefix("payment.").replace("created", "pending") == row.state.lower() for row in rows)
-
-
-async def test_one_partners_backlog_does_not_hold_up_another_ones_few(
-    parts, tenant, other_tenant, wish, watch, here, database, monkeypatch
-):
-    here.pass_by(3600)
-    while await Recovery(parts, watch).run_once():  # what other tests of this module left open
-        pass
-    monkeypatch.setattr(recovery_module, "MAX_AT_ONCE", 4)
-    many = await begin_authorizations(parts, tenant, [wish() for _ in range(10)])
-    few = await begin_authorizations(parts, other_tenant, [wish() for _ in range(2)])
-    here.pass_by(LEASE_S + 1)
-
-    await Recovery(parts, watch).run_once()
-
-    settled = [await payment_of(database, other_tenant, each.payment.id) for each in few]
-    assert {payment.state for payment in settled} == {PaymentState.AUTHORIZED}
-    while await Recovery(parts, watch).run_once():
-        pass
-    assert {(await payment_of(database, tenant, each.payment.id)).state for each in many} == {PaymentState.AUTHORIZED}
