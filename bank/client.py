@@ -1,23 +1,31 @@
 """The bank's client: one call, one answer. It does not retry; who retries must hold the attempt's lease (`gateway/`)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import httpx
+import orjson
 
 from bank.answer import BankAnswer, Unclarity, Unclear, read_answer
+from bank.transport import NEVER_SENT, TOTAL_TIMEOUT_S, AiohttpTransport, Reach, pass_on
 from domain.card import CardDetails
 from domain.payment import Verb
 
-POOL_WAIT_S = 5.0  # for one of our own connections to become free; nothing was sent
-KEEP_ALIVE_S = 3.0  # below every server's own, so that a request never meets a connection that is being closed
-CONNECT_TIMEOUT_S = 2.0  # a bank that does not take a connection in this time is away; nothing was sent
-READ_TIMEOUT_S = 12.0  # far above the bank's 2 s: hanging up is what loses keys (contract §7.1); below its own 15 s
-TOTAL_TIMEOUT_S = 14.0  # a bank that drips its answer must not outlive the lease
-MAX_CONNECTIONS = 256  # the bank serves some hundreds a second; more in flight only wait there instead of here
 MAX_ANSWER_BYTES = 64 * 1024  # its longest answer has 300
+PATHS: Mapping[Verb, str] = {
+    Verb.AUTHORIZE: "/api/v1/authorizations",
+    Verb.CAPTURE: "/api/v1/captures",
+    Verb.VOID: "/api/v1/voids",
+    Verb.REFUND: "/api/v1/refunds",
+}
+_HEADERS = (
+    (b"Content-Type", b"application/json"),
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", b"partner-api"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,63 +62,110 @@ class RefundCall:
 BankCall = AuthorizeCall | CaptureCall | VoidCall | RefundCall
 
 
-def bank_http(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """The HTTP client for a bank at `base_url`. Tests hand in a transport and need no socket."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        transport=transport,
-        timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=POOL_WAIT_S),
-        limits=httpx.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE_S,
-        ),
-        follow_redirects=False,
-        trust_env=False,  # a proxy in the environment must not see card numbers
-    )
+@dataclass(frozen=True, slots=True)
+class BankHttp:
+    """Where the bank is, and what carries requests there.
+
+    A transport and no httpx.AsyncClient: one would add redirects, cookies that the bank sets and gets back, and answers inflated
+    beyond any limit, none of which we want, and take as long as the call itself.
+    """
+
+    transport: httpx.AsyncBaseTransport
+    urls: Mapping[str, httpx.URL]
+
+    def request(self, path: str, body: Mapping[str, object], key: str) -> httpx.Request:
+        """One POST (contract §2)."""
+        headers = [*_HEADERS, (b"Idempotency-Key", key.encode("ascii"))]
+        return httpx.Request("POST", self.urls[path], headers=headers, content=orjson.dumps(body))
+
+
+def bank_http(base_url: str, transport: httpx.AsyncBaseTransport | None = None, *, reach: Reach = pass_on) -> BankHttp:
+    """The way to a bank at `base_url`. Tests hand in a transport and need no socket.
+
+    Without one, connections are made, and `reach` is told of the places where a crash test may end the process.
+    """
+    base = httpx.URL(base_url)
+    return BankHttp(transport or AiohttpTransport(reach=reach), {path: base.join(path) for path in PATHS.values()})
+
+
+class _Response(NamedTuple):
+    """A complete one."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class BankClient:
     """Asks the bank for one thing at a time."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: BankHttp) -> None:
         self._http = http
+        self._asking: set[asyncio.Task[_Response | Unclear]] = set()
+
+    @property
+    def under_way(self) -> int:
+        """Calls that have no answer yet, those without a caller included."""
+        return len(self._asking)
 
     async def send(self, call: BankCall, key: str) -> BankAnswer:
         """Ask once, with `key` as the bank's Idempotency-Key. Never raises for what the network or the bank does.
 
-        Not to be cancelled: closing the socket can make the bank lose the key of what it has done (contract §7.1).
+        A caller that is cancelled leaves, and the call goes on without it: closing the socket can make the bank lose the key of
+        what it has done (contract §7.1).
         """
-        verb, path, body, expected = _request(call)
-        try:
-            async with asyncio.timeout(TOTAL_TIMEOUT_S):
-                request = self._http.stream("POST", path, json=body, headers={"Idempotency-Key": key})
-                async with request as response:
-                    content = await _read(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Unclear(Unclarity.NOT_SENT, type(error).__name__, may_have_acted=False)
-        except (httpx.RequestError, TimeoutError) as error:
-            return Unclear(Unclarity.NO_ANSWER, type(error).__name__, may_have_acted=True)
-        if content is None:
-            return Unclear(Unclarity.UNINTELLIGIBLE, f"more than {MAX_ANSWER_BYTES} bytes", may_have_acted=True)
-        return read_answer(verb, expected, response.status_code, response.headers, content)
+        verb, body, expected = _request(call)
+        response = await self._post(PATHS[verb], body, key)
+        if isinstance(response, Unclear):
+            return response
+        return read_answer(verb, expected, *response)
 
     async def close(self) -> None:
-        """Close all connections. Calls in flight have to be drained before."""
-        await self._http.aclose()
+        """Close all connections, after the calls whose callers have left. None of those lasts longer than the transport's total."""
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=TOTAL_TIMEOUT_S)
+        await self._http.transport.aclose()
+
+    async def _post(self, path: str, body: Mapping[str, object], key: str) -> _Response | Unclear:
+        task = asyncio.create_task(self._exchange(path, body, key))
+        self._asking.add(task)  # the loop itself keeps no reference
+        task.add_done_callback(self._asking.discard)
+        return await asyncio.shield(task)
+
+    async def _exchange(self, path: str, body: Mapping[str, object], key: str) -> _Response | Unclear:
+        try:
+            response = await self._http.transport.handle_async_request(self._http.request(path, body, key))
+            try:
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                content = await _read(response.stream)
+            finally:
+                await response.aclose()
+        except NEVER_SENT as error:
+            return Unclear(Unclarity.NOT_SENT, _names(error), may_have_acted=False)
+        except (httpx.RequestError, OSError) as error:  # OSError: of a transport that is no network
+            return Unclear(Unclarity.NO_ANSWER, _names(error), may_have_acted=True)
+        if content is None:
+            return Unclear(Unclarity.UNINTELLIGIBLE, f"more than {MAX_ANSWER_BYTES} bytes", may_have_acted=True)
+        return _Response(response.status_code, response.headers, content)
 
 
-async def _read(response: httpx.Response) -> bytes | None:
+def _names(error: Exception) -> str:
+    """What went wrong, without its words: they may repeat what the other side has said, and that may be a card."""
+    return " ".join([type(error).__name__, *getattr(error, "__notes__", ())])
+
+
+async def _read(stream: AsyncIterable[bytes]) -> bytes | None:
+    """The bytes as they came, or None when there are too many."""
     content = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in stream:
         content += chunk
         if len(content) > MAX_ANSWER_BYTES:
             return None
     return content
 
 
-def _request(call: BankCall) -> tuple[Verb, str, dict[str, object], Mapping[str, object]]:
-    """Verb, path, body, and the fields that the answer has to repeat (contract §2)."""
+def _request(call: BankCall) -> tuple[Verb, dict[str, object], Mapping[str, object]]:
+    """Verb, body, and the fields that the answer has to repeat (contract §2)."""
     match call:
         case AuthorizeCall(card, amount_minor):
             body: dict[str, object] = {
@@ -120,15 +175,15 @@ def _request(call: BankCall) -> tuple[Verb, str, dict[str, object], Mapping[str,
                 "expiry_month": card.expiry_month,
                 "expiry_year": card.expiry_year,
             }
-            return Verb.AUTHORIZE, "/api/v1/authorizations", body, {"amount": amount_minor, "currency": "USD"}
+            return Verb.AUTHORIZE, body, {"amount": amount_minor, "currency": "USD"}
         case CaptureCall(authorization, amount_minor):
             body = {"authorization_id": authorization, "amount": amount_minor}
-            return Verb.CAPTURE, "/api/v1/captures", body, body
+            return Verb.CAPTURE, body, body
         case VoidCall(authorization):
             body = {"authorization_id": authorization}
-            return Verb.VOID, "/api/v1/voids", body, body
+            return Verb.VOID, body, body
         case RefundCall(capture, amount_minor):
             body = {"capture_id": capture, "amount": amount_minor}
-            return Verb.REFUND, "/api/v1/refunds", body, body
+            return Verb.REFUND, body, body
         case _:
             assert_never(call)

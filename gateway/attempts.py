@@ -34,7 +34,7 @@ from persistence.database import DatabaseAway, Transaction
 from persistence.events import append_events
 from persistence.payments import get_standings_of_orders, lock_payments
 
-LEASE_S = 20.0  # longer than one call can take (bank.client.TOTAL_TIMEOUT_S = 14) with room for clocks that differ
+LEASE_S = 20.0  # longer than one call can take (bank.transport.TOTAL_TIMEOUT_S = 14) with room for clocks that differ
 MAX_ROUNDS = 3  # an order that changes hands between two statements is looked at again, this often
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from bank.client import MAX_CONNECTIONS
+from bank.transport import MAX_CONNECTIONS
 from gateway.world import Wait, wait_for
 
 SHARE = MAX_CONNECTIONS // 2  # of one partner: the others always find a half, and alone it can't starve them

@@ -13,7 +13,8 @@ from typing import TypeVar, assert_never
 from uuid import UUID
 
 from bank.answer import BankAnswer, Done, Refused, Unclarity, Unclear
-from bank.client import TOTAL_TIMEOUT_S, AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
+from bank.client import AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
+from bank.transport import TOTAL_TIMEOUT_S
 from domain.attempt import Attempt, Resolution
 from domain.backoff import backoff_s
 from domain.failpoint import Failpoint

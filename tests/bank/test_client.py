@@ -1,5 +1,6 @@
 """The client asks once and never raises for what the network or the bank does."""
 
+import asyncio
 import json
 import logging
 
@@ -9,8 +10,6 @@ import pytest
 from bank.answer import Done, Refused, Unclarity, Unclear
 from bank.client import (
     MAX_ANSWER_BYTES,
-    READ_TIMEOUT_S,
-    TOTAL_TIMEOUT_S,
     AuthorizeCall,
     BankClient,
     CaptureCall,
@@ -18,9 +17,11 @@ from bank.client import (
     VoidCall,
     bank_http,
 )
+from bank.transport import CONNECT_TIMEOUT_S, POOL_WAIT_S, READ_TIMEOUT_S, TOTAL_TIMEOUT_S
 from domain.card import CardDetails
 from gateway.attempts import LEASE_S
 from gateway.driving import CALL_S
+from tests.bank.servers import ANSWER, BODY, CALL, DONE, HEAD, client_of, serving
 
 CARD = CardDetails("4111111111111111", "123", 12, 2030)
 
@@ -78,6 +79,7 @@ async def test_a_decline_is_a_refusal_with_the_banks_code(client):
         (httpx.WriteError("broken"), Unclarity.NO_ANSWER, True),
         (httpx.RemoteProtocolError("half an answer"), Unclarity.NO_ANSWER, True),
         (httpx.DecodingError("garbled"), Unclarity.NO_ANSWER, True),
+        (ConnectionResetError(), Unclarity.NO_ANSWER, True),
         (TimeoutError(), Unclarity.NO_ANSWER, True),
     ],
 )
@@ -132,4 +134,62 @@ async def test_neither_a_call_nor_a_failure_shows_the_card(caplog):
 
 def test_a_lease_outlasts_a_call_and_a_call_outlasts_the_banks_slowest_answer():
     assert 2 < READ_TIMEOUT_S < TOTAL_TIMEOUT_S < CALL_S < LEASE_S
+    assert POOL_WAIT_S + CONNECT_TIMEOUT_S < TOTAL_TIMEOUT_S  # so that the total never ends a call that was not sent
     assert READ_TIMEOUT_S < 15  # the bank drops answers after that (contract §7.6)
+
+
+async def test_a_caller_that_is_cancelled_leaves_and_the_bank_says_its_answer_to_the_end():
+    """Hanging up is what makes the bank lose keys (contract §7.1)."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(connection):
+        await connection.request()
+        asked.set()
+        await go_on.wait()
+        await connection.answer(HEAD)
+        await connection.answer(BODY)
+        await connection.request()
+        await connection.answer(ANSWER)
+
+    async with serving(answer_late) as server, client_of(server.url) as client:
+        caller = asyncio.create_task(client.send(CALL, "k1"))
+        await asked.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        go_on.set()
+        while client.under_way:  # noqa: ASYNC110 - nobody waits for that call any more
+            await asyncio.sleep(0)
+        again = await client.send(CALL, "k2")
+
+    assert again == DONE
+    assert (server.connections, len(server.requests)) == (1, 2), (
+        "the first answer was read to its end, so the connection was kept"
+    )
+
+
+async def test_closing_waits_for_the_calls_whose_callers_have_left():
+    asked = asyncio.Event()
+    hung_up = []
+
+    async def answer_late(connection):
+        await connection.request()
+        asked.set()
+        for part in (HEAD, BODY):
+            await asyncio.sleep(0.02)
+            hung_up.append(connection.reader.at_eof())
+            await connection.answer(part)
+
+    async with serving(answer_late) as server:
+        client = BankClient(bank_http(server.url))
+        caller = asyncio.create_task(client.send(CALL, "k"))
+        await asked.wait()
+        caller.cancel()
+        await client.close()
+        under_way = client.under_way
+        await server.idle()
+
+    assert under_way == 0
+    assert hung_up == [False, False]
+    with pytest.raises(asyncio.CancelledError):
+        await caller

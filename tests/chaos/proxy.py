@@ -17,10 +17,10 @@ from app.embedded.ports import LOOPBACK, free_port
 
 MAX_HEAD_BYTES = 64 * 1024  # of a message's first lines; both sides send some hundred bytes
 CHUNK_BYTES = 16 * 1024  # of an answer's body at a time
-BACKLOG = 256  # connections that the kernel takes while nobody accepts; the gateway opens no more (bank.client.MAX_CONNECTIONS)
-HOLE_S = (
-    60.0  # far longer than the gateway waits for an answer (bank.client.TOTAL_TIMEOUT_S); a bound, so that nothing stays for ever
+BACKLOG = (
+    1_000  # connections that the kernel takes while nobody accepts; the gateway opens no more (bank.transport.MAX_CONNECTIONS)
 )
+HOLE_S = 60.0  # far longer than the gateway waits for an answer (bank.transport.TOTAL_TIMEOUT_S); a bound, so that nothing stays for ever
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends RST, not FIN
 
 T = TypeVar("T")
