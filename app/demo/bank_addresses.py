@@ -7,11 +7,12 @@ from typing import Any, Final
 import httpx
 
 from app.demo.comparison import Disagreement
-from app.demo.ledger import Ledger, ledger_of
 from app.demo.shop import Receipt
 from app.demo.wire import World
+from bank.ledger import NotALedger, read_ledger
 from domain.backoff import backoff_s
 from domain.ids import IdKind
+from domain.ledger import Ledger
 
 CONTROL_TRIES: Final = 3  # on loopback: what fails three times is not there
 LOOKUP_TRIES: Final = 10  # of which a bank that fails 5 % of the time needs more than four once in 160,000 lookups
@@ -41,7 +42,14 @@ class BankControl:
 
     async def ledger(self, since: str) -> Ledger:
         """What the API had the bank do since this moment (RFC 3339)."""
-        return ledger_of(await self._ask("GET", "/ledger", {"key_prefix": OUR_KEYS, "since": since}))
+        document = await self._ask("GET", "/ledger", {"key_prefix": OUR_KEYS, "since": since})
+        try:
+            ledger = read_ledger(document)
+        except NotALedger as error:
+            raise BankUnclear(f"the bank's control address, GET /ledger: {error}") from error
+        if ledger.unreadable:
+            raise BankUnclear(f"the bank's control address, GET /ledger: {ledger.unreadable[0]}")
+        return ledger
 
     async def available_minor(self, last_four: str) -> int | None:
         """What a card still has."""

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from app.demo.ledger import Capture, Hold, Ledger, Refund, Void
 from app.demo.shop import Receipt
+from domain.ledger import Hold, Ledger, LedgerIndex, Void
 from domain.payment import PaymentState, ReviewReason
 
 # What the books must say of a hold, for each state that rests on one.
@@ -47,19 +47,7 @@ class Books:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.holds = {hold.id: hold for hold in ledger.holds}
-        self.by_key: dict[str, list[Hold]] = defaultdict(list)
-        for hold in ledger.holds:
-            self.by_key[hold.key].append(hold)
-        self.captures: dict[str, list[Capture]] = defaultdict(list)
-        for capture in ledger.captures:
-            self.captures[capture.hold_id].append(capture)
-        self.voids: dict[str, list[Void]] = defaultdict(list)
-        for void in ledger.voids:
-            self.voids[void.hold_id].append(void)
-        self.refunds: dict[str, list[Refund]] = defaultdict(list)
-        for refund in ledger.refunds:
-            self.refunds[refund.capture_id].append(refund)
+        self.index = LedgerIndex(ledger)
         self.known_holds: dict[str, str] = {}  # hold, and the order that accounts for it
 
 
@@ -88,9 +76,9 @@ def _judge(receipt: Receipt, books: Books, found: Comparison) -> None:
         differ("is it settled", f"{receipt.state}, {receipt.pending} is pending", "-")
     if receipt.state in (PaymentState.DECLINED, PaymentState.PENDING):
         if reference is not None:
-            differ("the hold of a payment without one", reference, reference if reference in books.holds else "no such hold")
+            differ("the hold of a payment without one", reference, reference if books.index.hold(reference) else "no such hold")
         return
-    hold = books.holds.get(reference or "")
+    hold = books.index.hold(reference)
     if hold is None:
         differ("the hold", reference, "no such hold")
         return
@@ -108,9 +96,9 @@ def _judge(receipt: Receipt, books: Books, found: Comparison) -> None:
 
 def _judge_taken(receipt: Receipt, hold: Hold, books: Books, found: Comparison) -> None:
     """Capture, void and refund: as many as the state says, with the reference that the receipt shows, of the whole amount."""
-    captures = books.captures[hold.id]
-    refunds = [refund for capture in captures for refund in books.refunds[capture.id]]
-    voids = books.voids[hold.id]
+    captures = books.index.captures_of(hold.id)
+    refunds = [refund for capture in captures for refund in books.index.refunds_of(capture.id)]
+    voids = books.index.voids_of(hold.id)
     taken, voided = receipt.state in _TAKEN, _hold_state(receipt) == "voided"
     bank, refunded = receipt.bank, receipt.state is PaymentState.REFUNDED
     for what, wanted, reference, lost, seen in (
@@ -147,12 +135,12 @@ def _orphans(receipt: Receipt, books: Books, found: Comparison) -> None:
     """Second holds that the receipt warns of: the bank did the work twice because our connection ended too early."""
     if ReviewReason.POSSIBLE_ORPHAN_HOLD not in receipt.review_reasons:
         return
-    known = books.holds.get(receipt.bank.authorization or "")
+    known = books.index.hold(receipt.bank.authorization)
     if known is not None:
-        seconds = books.by_key[known.key]
+        seconds = books.index.holds_under(known.key)
     else:  # declined in the end: an earlier try may have left a hold, and only its looks tell whose it is
         looks = (receipt.amount_minor, receipt.last_four)
-        seconds = [hold for hold in books.holds.values() if (hold.amount_minor, hold.last_four) == looks]
+        seconds = [hold for hold in books.ledger.holds if (hold.amount_minor, hold.last_four) == looks]
     for hold in seconds:
         if hold.id not in books.known_holds and hold.state == "active":
             _know(receipt, hold.id, books)
@@ -165,7 +153,7 @@ def _unaccounted(books: Books, found: Comparison) -> None:
         if hold.id in books.known_holds:
             continue
         told = f"{hold.id}, {hold.amount_minor} {hold.currency}, {hold.state}"
-        twins = [books.known_holds[twin.id] for twin in books.by_key[hold.key] if twin.id in books.known_holds]
+        twins = [books.known_holds[twin.id] for twin in books.index.holds_under(hold.key) if twin.id in books.known_holds]
         if twins:
             found.disagreements.append(Disagreement(twins[0], "a second hold, and no flag warns of it", "none", told))
         else:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from app.demo.comparison import Comparison, compare
-from app.demo.ledger import Capture, Hold, Ledger, Refund, Void
 from app.demo.shop import Receipt
+from domain.ledger import Capture, Hold, Ledger, Refund, Void
 from domain.payment import BankReferences, PaymentState, ReviewReason, Verb
 
 S = PaymentState
@@ -48,9 +48,12 @@ def hold(number: int, state: str, key: str | None = None, id: str | None = None)
 
 LEDGER = Ledger(
     holds=(hold(1, "active"), hold(2, "captured"), hold(3, "voided"), hold(4, "captured"), hold(6, "voided")),
-    captures=(Capture("cap_2", "auth_2", 102, False), Capture("cap_4", "auth_4", 104, True)),
-    voids=(Void("void_3", "auth_3"), Void("void_6", "auth_6")),
-    refunds=(Refund("ref_4", "cap_4", 104),),
+    captures=(
+        Capture("cap_2", "auth_2", 102, "USD", False, "att_cap_2"),
+        Capture("cap_4", "auth_4", 104, "USD", True, "att_cap_4"),
+    ),
+    voids=(Void("void_3", "auth_3", "att_void_3"), Void("void_6", "auth_6", "att_void_6")),
+    refunds=(Refund("ref_4", "cap_4", 104, "USD", "att_ref_4"),),
 )
 
 
@@ -92,7 +95,7 @@ PLANTED: list[tuple[str, Ledger, list[tuple[str, str]]]] = [
     ),
     (
         "a capture of a hold that was only authorized",
-        replace(LEDGER, captures=(*LEDGER.captures, Capture("cap_1", "auth_1", 101, False))),
+        replace(LEDGER, captures=(*LEDGER.captures, Capture("cap_1", "auth_1", 101, "USD", False, "att_cap_1"))),
         [("order-1", "the capture")],
     ),
     ("a hold of another amount", with_holds(replace(hold(1, "active"), amount_minor=1)), [("order-1", "the hold's amount")]),
@@ -103,12 +106,12 @@ PLANTED: list[tuple[str, Ledger, list[tuple[str, str]]]] = [
     ("a missing refund", replace(LEDGER, refunds=()), [("order-4", "the refund")]),
     (
         "a second refund",
-        replace(LEDGER, refunds=(*LEDGER.refunds, Refund("ref_4b", "cap_4", 104))),
+        replace(LEDGER, refunds=(*LEDGER.refunds, Refund("ref_4b", "cap_4", 104, "USD", "att_ref_4b"))),
         [("order-4", "the refund")],
     ),
     (
         "a refund of another amount",
-        replace(LEDGER, refunds=(Refund("ref_4", "cap_4", 1),)),
+        replace(LEDGER, refunds=(Refund("ref_4", "cap_4", 1, "USD", "att_ref_4"),)),
         [("order-4", "the refund's amount")],
     ),
     ("a hold for a declined payment", with_holds(hold(5, "active")), [("", "a hold that no receipt knows")]),
@@ -176,6 +179,6 @@ def test_a_receipt_of_another_play_accounts_for_its_hold_and_is_not_judged() -> 
 
 
 def test_what_was_done_to_a_hold_of_before_is_not_judged() -> None:
-    ledger = replace(LEDGER, voids=(*LEDGER.voids, Void("void_0", "auth_0")))
+    ledger = replace(LEDGER, voids=(*LEDGER.voids, Void("void_0", "auth_0", "att_void_0")))
 
     assert found(compare(RECEIPTS, [], ledger)) == []
