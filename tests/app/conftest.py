@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.app.serving import Api, BankLine, DatabaseLine, serving, settings_for
+from tests.app.verifying import Till
 
 
 @pytest.fixture
@@ -31,3 +32,9 @@ async def api_on_a_line(
     settings = settings_for(database_line.url(database_urls.app))
     async with serving(settings, here.world, bank_line) as (app, http):
         yield Api(http, app, await make_key(tenant), tenant)
+
+
+@pytest.fixture
+def till(gateway: Any, recovery: Any, tenant: UUID, owner: Any, control: Any, here: Any, line: Any, wish: Any, on: Any) -> Till:
+    """A partner's payments through the real gateway, and the checker over them."""
+    return Till(gateway, recovery, tenant, owner, control, here, line, wish, on)
