@@ -85,6 +85,8 @@ class ReviewReason(StrEnum):
     """The bank has forgotten the key of an authorization that it may have done: asking again could hold the money twice."""
     BANK_UNINTELLIGIBLE = "BANK_UNINTELLIGIBLE"
     """The bank keeps answering something that its contract doesn't know; the payment waits for it to be understood."""
+    RECONCILED = "RECONCILED"
+    """The reconciliation has put this payment right, and its amount is one that somebody should know of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,11 @@ def step(payment: Payment, outcome: Outcome, at: datetime) -> Payment:
 def review(payment: Payment, reason: ReviewReason) -> Payment:
     """The payment, flagged for an operator."""
     return replace(payment, review_reasons=payment.review_reasons | {reason})
+
+
+def dismiss(payment: Payment, *reasons: ReviewReason) -> Payment:
+    """The payment without these flags: what they ask has been found out."""
+    return replace(payment, review_reasons=payment.review_reasons.difference(reasons))
 
 
 def _move(payment: Payment, state: PaymentState, at: datetime, **references: str | None) -> Payment:

@@ -35,13 +35,16 @@ async def record_changes(parts: Parts, tx: Transaction, tenant_id: UUID, changes
         return
     await save_payments(tx, tenant_id, [change.after for change in changes])
     reached = [change for change in changes if change.reaches_a_state]
-    # The bank keeps an expired hold's money blocked until somebody voids it (contract §6).
-    releases = [_release_of(parts, change.after) for change in reached if change.after.state is PaymentState.EXPIRED]
-    if releases:
-        await open_operations(tx, tenant_id, releases)
+    await release(parts, tx, tenant_id, [change.after for change in reached if change.after.state is PaymentState.EXPIRED])
     if reached:
         events = [event_of(parts.world.new_uuid(), each.before.state, each.after, each.idempotency_key) for each in reached]
         await append_events(tx, tenant_id, events)
+
+
+async def release(parts: Parts, tx: Transaction, tenant_id: UUID, expired: Sequence[Payment]) -> None:
+    """Open the voids of expired payments' holds: the bank keeps the money blocked until somebody voids them (contract §6)."""
+    if expired:
+        await open_operations(tx, tenant_id, [_release_of(parts, payment) for payment in expired])
 
 
 async def expire(parts: Parts, tx: Transaction, tenant_id: UUID, payments: Sequence[Payment]) -> None:

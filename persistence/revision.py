@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0003"
+REVISION = "0004"
 
 
 class NotMigrated(Exception):

@@ -113,6 +113,7 @@ reconciliation_runs = Table(
     Column("repaired", BigInteger, nullable=False),
     Column("flagged", BigInteger, nullable=False),
     Column("unanswered", BigInteger, nullable=False),
+    Column("unanswered_since", _Time),
 )
 
 discrepancies = Table(

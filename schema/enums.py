@@ -102,6 +102,9 @@ _publish(
             "PENDING until our operators have found out."
         ),
         ReviewReason.BANK_UNINTELLIGIBLE: "The bank keeps giving an answer that its contract does not know.",
+        ReviewReason.RECONCILED: (
+            "A reconciliation with the bank has put this payment right; its amount is so large that our operators look at it too."
+        ),
     },
 )
 _publish(
