@@ -1,11 +1,11 @@
-"""Forgets idempotency keys that are old enough: the attempts that hold them. Payments and events stay."""
+"""Forgets idempotency keys that are old enough. Attempts, payments and events stay."""
 
 from datetime import timedelta
 from uuid import UUID
 
 from domain.failpoint import Failpoint
 from gateway.parts import Parts
-from persistence.attempts import reap_attempts
+from persistence.attempts import forget_keys
 from persistence.database import Database
 from persistence.partners import partner_ids
 
@@ -38,7 +38,7 @@ class Reaper:
     async def _reap_page(self, tenant_id: UUID) -> int:
         before = self._parts.world.now() - KEEP
         async with self._parts.database.tenant(tenant_id) as tx:
-            reaped = await reap_attempts(tx, tenant_id, before=before, limit=PAGE)
+            reaped = await forget_keys(tx, tenant_id, before=before, limit=PAGE)
             if reaped:
                 await self._parts.world.reach(Failpoint.KEYS_REAPED)
         return reaped

@@ -108,12 +108,15 @@ _LEASE_DUE = text(f"""
 _COUNT_OPEN = text(
     "select count(*) from (select from attempts where tenant_id = :tenant_id and closed_at is null limit :limit) as open"
 )
-_REAP = text("""
+# The attempt stays, with its bank key and its outcome: it explains how its payment came to its state.
+_FORGET_KEYS = text("""
     with old as materialized (
-        select id from attempts where tenant_id = :tenant_id and closed_at < :before
-        order by closed_at limit :limit for update skip locked
+        select id from attempts
+        where tenant_id = :tenant_id and closed_at < :before and idempotency_key is not null
+        order by closed_at limit :limit
+        for update skip locked
     )
-    delete from attempts using old
+    update attempts set idempotency_key = null from old
     where attempts.tenant_id = :tenant_id and attempts.id = old.id
 """)
 
@@ -282,6 +285,6 @@ async def lease_due_attempts(
     return [_attempt(row) for row in await tx.execute(_LEASE_DUE, parameters)]
 
 
-async def reap_attempts(tx: Transaction, tenant_id: UUID, *, before: datetime, limit: int) -> int:
-    """Forget attempts that were closed before then, and their idempotency keys with them. Returns how many, at most `limit`."""
-    return (await tx.execute(_REAP, {"tenant_id": tenant_id, "before": before, "limit": limit})).rowcount
+async def forget_keys(tx: Transaction, tenant_id: UUID, *, before: datetime, limit: int) -> int:
+    """Forget the idempotency keys of attempts that were closed before then. Returns how many, at most `limit`."""
+    return (await tx.execute(_FORGET_KEYS, {"tenant_id": tenant_id, "before": before, "limit": limit})).rowcount

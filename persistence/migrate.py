@@ -29,10 +29,11 @@ WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of
     "all_of_them": ("partners", "true"),
     "scheduled": ("reconciliation_runs", "true"),
 }
-APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain, old idempotency keys and old reports
+APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain and old reports
     "grant select on partners to {login}",
     "grant select on api_keys to {login}",
-    "grant select, insert, update, delete on payments, attempts to {login}",
+    "grant select, insert, update, delete on payments to {login}",
+    "grant select, insert, update on attempts to {login}",
     "grant select, insert, update on event_sequences to {login}",
     "grant select, insert on events, audit_log to {login}",
     "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",

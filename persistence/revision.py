@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0004"
+REVISION = "0005"
 
 
 class NotMigrated(Exception):
