@@ -263,11 +263,16 @@ def _repaired(payment: Payment, verb: Verb | None, found: Discrepancy, at: datet
             settled = step(payment, Authorized(found.reference, found.possible_orphan), at)
             return dismiss(settled, ReviewReason.BANK_KEY_EXPIRED)
         case K.REFERENCE_FOUND:
-            assert verb is not None, "a reference is of an operation"
-            bank = replace(payment.bank, **{verb.value.lower(): found.reference})
-            return dismiss(replace(payment, bank=bank), REFERENCE_UNKNOWN[verb])
+            assert verb is not None and found.reference is not None, "a reference is of an operation, and was found"
+            return with_reference(payment, verb, found.reference)
         case _:
             raise AssertionError(f"{found.kind} is not for a program to repair")
+
+
+def with_reference(payment: Payment, verb: Verb, reference: str) -> Payment:
+    """The payment with a reference that was lost, and without the flag that waited for it."""
+    bank = replace(payment.bank, **{verb.value.lower(): reference})
+    return dismiss(replace(payment, bank=bank), REFERENCE_UNKNOWN[verb])
 
 
 def reference_of(bank: BankReferences, verb: Verb) -> str | None:

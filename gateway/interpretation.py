@@ -20,6 +20,7 @@ from domain.payment import (
     Verb,
     Voided,
 )
+from domain.settlement import TOLD_NOT_DONE
 
 DECLINE_CODES: Mapping[str, DeclineCode] = {
     "invalid_card": DeclineCode.INVALID_CARD,
@@ -105,6 +106,11 @@ def refusal_sentence(verb: Verb, payment: Payment, outcome: Outcome) -> str | No
     match outcome:
         case Expired():
             return "The hold ran out at the bank before the capture; nothing was charged. Authorize the order anew."
+        case Disagreed(code) if code == TOLD_NOT_DONE:
+            return (
+                f"The bank did not do the {verb.value.lower()}, as our operators found out there. Nothing was changed; to ask for it "
+                "anew, use a new idempotency key."
+            )
         case Disagreed(code) if payment.state is not PaymentState.EXPIRED:
             return (
                 f"The bank refused the {verb.value.lower()} ({code}), which its records and ours don't explain. Nothing was "

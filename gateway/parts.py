@@ -30,13 +30,19 @@ class Wakeups(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """`fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight."""
+class Desk:
+    """What it takes to change what we know of a payment."""
 
     database: Database
-    bank: BankClient
     world: World
+    wakeups: Wakeups
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(Desk):
+    """And to ask the bank. `fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight."""
+
+    bank: BankClient
     seal: CardSeal
     fingerprint_secret: bytes = field(repr=False)
-    wakeups: Wakeups
     bank_slots: Bulkhead = field(default_factory=Bulkhead)
