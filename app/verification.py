@@ -7,7 +7,7 @@ payment that did not change on both sides of the ledger did not change beside it
 """
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,16 +21,16 @@ from domain.records import EventNumbers, History
 from domain.violation import OPEN_BOUND_S, Checked, Circumstances, Invariant, Violation
 from gateway.world import World
 from persistence.database import Database, DatabaseAway
+from persistence.partners import partner_ids
 from persistence.verification import (
     BEGINNING,
     NUMBERS_PAGE,
     PAGE,
     at_one_moment,
-    count_open_attempts,
+    count_unsettled_attempts,
     get_histories,
     page_of_event_numbers,
     page_of_histories,
-    page_of_tenants,
 )
 
 MAX_KEPT = 1000  # violations that are kept in full; all are counted
@@ -98,7 +98,6 @@ async def verify(
     now: datetime,
     tenants: Sequence[UUID] | None = None,
     acknowledged: Mapping[UUID, frozenset[str]] | None = None,
-    settled: Set[tuple[UUID, str]] = frozenset(),
     open_bound_s: float = OPEN_BOUND_S,
     bank_is_ours: bool = True,
     look_again: Documents | None = None,
@@ -113,7 +112,7 @@ async def verify(
     Raises DatabaseAway, and `bank.ledger.NotALedger`; what `look_again` raises passes.
     """
     ledger = None if ledger_document is None else LedgerIndex(read_ledger(ledger_document))
-    given = Circumstances(now=now, open_bound_s=open_bound_s, ledger=ledger, acknowledged=acknowledged or {}, settled=settled)
+    given = Circumstances(now=now, open_bound_s=open_bound_s, ledger=ledger, acknowledged=acknowledged or {})
     result = Verification(ledger is not None, bank_is_ours, acknowledged is not None)
     check = _Check(database, given, result, look_again)
     async for tenant_id in _tenants(database, tenants):
@@ -137,7 +136,7 @@ async def wait_until_settled(database: Database, world: World, *, wait_s: float,
             left = 0
             async for tenant_id in _tenants(database, tenants):
                 async with database.tenant(tenant_id) as tx:
-                    left += await count_open_attempts(tx, tenant_id)
+                    left += await count_unsettled_attempts(tx, tenant_id)
             if not left or world.now() >= until:
                 return left
         except DatabaseAway:
@@ -199,7 +198,7 @@ class _Check:
         if payment.id in self._given.acknowledged:
             self._seen.add(payment.id)
         if self._given.ledger is not None:
-            result.disputed += self._given.is_excused(payment, ReviewReason.BANK_DISAGREES)
+            result.disputed += history.is_excused(ReviewReason.BANK_DISAGREES)
             self._claimed.update(self._given.ledger.keys.intersection(each.bank_key for each in history.attempts))
 
     async def _settle(self) -> None:
@@ -241,14 +240,14 @@ async def _tenants(database: Database, tenants: Sequence[UUID] | None) -> AsyncI
         for tenant_id in tenants:
             yield tenant_id
         return
-    after: UUID = BEGINNING
+    after: UUID | None = None
     while True:
         async with database.without_tenant() as tx:
-            page = await page_of_tenants(tx, after, PAGE)
+            page = await partner_ids(tx, after)
+        if not page:
+            return
         for tenant_id in page:
             yield tenant_id
-        if len(page) < PAGE:
-            return
         after = page[-1]
 
 

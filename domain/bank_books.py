@@ -1,5 +1,6 @@
 """Our books against the bank's ledger: invariants I1 and I5. The bank's word is compared, never believed over ours or below it."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -54,13 +55,8 @@ def one_effect_each(history: History, given: Circumstances) -> Checked:
     """I1: at most one effective hold, one capture of it, one refund of that, each of our amount; doubts are flagged."""
     if given.ledger is None:
         return Checked(0)
-    found = [
-        *_known_hold(history, given.ledger),
-        *_second_holds(history, given.ledger, given),
-        *_taken_and_returned(history, given.ledger),
-        *_misplaced(history, given.ledger),
-    ]
-    return Checked(1, tuple(found))
+    both = _BothBooks(history, given.ledger)
+    return Checked(1, (*_holds(both), *_second_holds(both), *_taken_and_returned(both), *_misplaced(both)))
 
 
 def bank_agrees(history: History, given: Circumstances) -> Checked:
@@ -74,10 +70,11 @@ def bank_agrees(history: History, given: Circumstances) -> Checked:
         return Checked(0)
     if payment.state == PaymentState.DECLINED:
         return Checked(1)  # that nothing is held for it is I1's
-    hold = _established(history, given.ledger)
+    both = _BothBooks(history, given.ledger)
+    hold = both.own_known_hold
     verbs = {attempt.verb for attempt in history.open_attempts}
     allowed = PICTURES.get((payment.state, next(iter(verbs), None)))
-    if hold is None or allowed is None or len(verbs) > 1 or given.is_excused(payment, ReviewReason.BANK_DISAGREES):
+    if hold is None or allowed is None or len(verbs) > 1 or history.is_excused(ReviewReason.BANK_DISAGREES):
         return Checked(0)
     captures = given.ledger.captures_of(hold.id)
     refunds = [refund for capture in captures for refund in given.ledger.refunds_of(capture.id)]
@@ -88,89 +85,98 @@ def bank_agrees(history: History, given: Circumstances) -> Checked:
     if picture not in allowed:
         under_way = "".join(f", a {verb} is under way" for verb in verbs)
         ours = f"{payment.state}{under_way}: {' or '.join(sorted(map(str, allowed)))}"
-        return Checked(1, (_violation(Breach.STATES_DIFFER, history, ours, str(picture)),))
-    return Checked(1, tuple(_references(history, [*captures, *voids, *refunds])))
+        return Checked(1, (both.violation(Breach.STATES_DIFFER, ours, str(picture)),))
+    return Checked(1, tuple(_references(both, [*captures, *voids, *refunds])))
 
 
-def _established(history: History, ledger: LedgerIndex) -> Hold | None:
-    """The hold that the payment knows, if an attempt of the payment made it."""
-    hold = ledger.hold(history.payment.bank.authorization)
-    return hold if hold is not None and hold.key in _keys(history, Verb.AUTHORIZE) else None
+class _BothBooks:
+    """One payment in both books, and which of the bank's holds are its own."""
+
+    def __init__(self, history: History, ledger: LedgerIndex) -> None:
+        self.history = history
+        self.payment = history.payment
+        self.ledger = ledger
+        self.keys: dict[str, set[str]] = defaultdict(set)  # of each verb
+        for attempt in history.attempts:
+            self.keys[attempt.verb].add(attempt.bank_key)
+        self.own_holds = [hold for key in sorted(self.keys[Verb.AUTHORIZE]) for hold in ledger.holds_under(key)]
+        self.known_hold = ledger.hold(history.payment.bank.authorization)
+        self.own_known_hold = self.known_hold if any(each is self.known_hold for each in self.own_holds) else None
+
+    def violation(self, breach: Breach, ours: str, bank: str) -> Violation:
+        """Something wrong with this payment."""
+        return Violation(breach, self.history.tenant_id, self.payment.id, ours, bank)
 
 
-def _known_hold(history: History, ledger: LedgerIndex) -> Iterator[Violation]:
+def _holds(both: _BothBooks) -> Iterator[Violation]:
     """The hold that the payment knows is there and its own; every hold of its attempts is what was asked for."""
-    reference, terms = history.payment.bank.authorization, history.payment.terms
-    known = ledger.hold(reference)
+    reference, terms, known = both.payment.bank.authorization, both.payment.terms, both.known_hold
     if reference is not None and known is None:
-        yield _violation(Breach.MISSING_HOLD, history, reference, "no such hold")
-    if known is not None and known.key not in _keys(history, Verb.AUTHORIZE):
-        yield _violation(Breach.FOREIGN_HOLD, history, known.id, f"made under {known.key}")
+        yield both.violation(Breach.MISSING_HOLD, reference, "no such hold")
+    if known is not None and both.own_known_hold is None:
+        yield both.violation(Breach.FOREIGN_HOLD, known.id, f"made under {known.key}")
     asked = (terms.amount_minor, terms.currency, terms.card_last_four)
-    for hold in _own_holds(history, ledger):
+    for hold in both.own_holds:
         if (hold.amount_minor, hold.currency, hold.last_four) != asked:
             ours = f"{terms.amount_minor} {terms.currency} on …{terms.card_last_four}"
             told = f"{hold.id}: {hold.amount_minor} {hold.currency} on …{hold.last_four}"
-            yield _violation(Breach.OTHER_HOLD, history, ours, told)
+            yield both.violation(Breach.OTHER_HOLD, ours, told)
 
 
-def _second_holds(history: History, ledger: LedgerIndex, given: Circumstances) -> Iterator[Violation]:
+def _second_holds(both: _BothBooks) -> Iterator[Violation]:
     """Holds beside the known one. As long as an authorization is open, each try without an answer may have left one."""
-    payment = history.payment
-    known = _established(history, ledger)
-    others = [hold for hold in _own_holds(history, ledger) if hold is not known]
+    payment, known = both.payment, both.own_known_hold
+    others = [hold for hold in both.own_holds if hold is not known]
     effective = [hold for hold in others if hold.state != "voided"]
     allowed = 0
     if known is None and payment.state != PaymentState.DECLINED:
-        allowed = 1 + sum(attempt.unanswered for attempt in history.open_attempts if attempt.verb == Verb.AUTHORIZE)
-    if len(effective) > allowed and not given.is_excused(payment, ReviewReason.POSSIBLE_ORPHAN_HOLD):
-        ours = f"{payment.state}, knows {payment.bank.authorization or 'no hold'}"
-        yield _violation(Breach.SECOND_HOLD, history, ours, ", ".join(f"{hold.id} {hold.state}" for hold in effective))
+        opened = [attempt for attempt in both.history.open_attempts if attempt.verb == Verb.AUTHORIZE]
+        allowed = 1 + sum(attempt.unanswered for attempt in opened)
+    ours = f"{payment.state}, knows {payment.bank.authorization or 'no hold'}"
+    if len(effective) > allowed and not both.history.is_excused(ReviewReason.POSSIBLE_ORPHAN_HOLD):
+        yield both.violation(Breach.SECOND_HOLD, ours, ", ".join(f"{hold.id} {hold.state}" for hold in effective))
     if known is None and payment.bank.authorization is not None:
         return  # one of them is the known one, under another name: told already
     for hold in others:
-        if captures := ledger.captures_of(hold.id):
-            yield _violation(
-                Breach.SECOND_HOLD_USED,
-                history,
-                f"{payment.state}, knows {payment.bank.authorization or 'no hold'}",
-                f"{hold.id}: {', '.join(capture.id for capture in captures)}",
-            )
+        if captures := both.ledger.captures_of(hold.id):
+            told = f"{hold.id}: {', '.join(capture.id for capture in captures)}"
+            yield both.violation(Breach.SECOND_HOLD_USED, ours, told)
 
 
-def _taken_and_returned(history: History, ledger: LedgerIndex) -> Iterator[Violation]:
+def _taken_and_returned(both: _BothBooks) -> Iterator[Violation]:
     """Captures ≤ holds, refunds ≤ captures, in number and in money."""
-    for hold in _own_holds(history, ledger):
-        captures = ledger.captures_of(hold.id)
+    payment = both.payment
+    for hold in both.own_holds:
+        captures = both.ledger.captures_of(hold.id)
         if len(captures) > 1:
-            ours = f"{history.payment.state}, knows {history.payment.bank.capture or 'no capture'}"
-            yield _violation(Breach.CAPTURED_TWICE, history, ours, ", ".join(capture.id for capture in captures))
+            ours = f"{payment.state}, knows {payment.bank.capture or 'no capture'}"
+            yield both.violation(Breach.CAPTURED_TWICE, ours, ", ".join(capture.id for capture in captures))
         for capture in captures:
-            refunds = ledger.refunds_of(capture.id)
+            refunds = both.ledger.refunds_of(capture.id)
             if len(refunds) > 1:
-                ours = f"{history.payment.state}, knows {history.payment.bank.refund or 'no refund'}"
-                yield _violation(Breach.REFUNDED_TWICE, history, ours, ", ".join(refund.id for refund in refunds))
-            held = (hold.amount_minor, hold.currency)
-            taken: list[Capture | Refund] = [capture, *refunds]
-            for effect in taken:
-                if (effect.amount_minor, effect.currency) != held:
+                ours = f"{payment.state}, knows {payment.bank.refund or 'no refund'}"
+                yield both.violation(Breach.REFUNDED_TWICE, ours, ", ".join(refund.id for refund in refunds))
+            moved: list[Capture | Refund] = [capture, *refunds]
+            for effect in moved:
+                if (effect.amount_minor, effect.currency) != (hold.amount_minor, hold.currency):
                     told = f"{effect.id}: {effect.amount_minor} {effect.currency}"
-                    yield _violation(Breach.OTHER_AMOUNT, history, f"{hold.amount_minor} {hold.currency}", told)
+                    yield both.violation(Breach.OTHER_AMOUNT, f"{hold.amount_minor} {hold.currency}", told)
 
 
-def _misplaced(history: History, ledger: LedgerIndex) -> Iterator[Violation]:
+def _misplaced(both: _BothBooks) -> Iterator[Violation]:
     """Effects under our keys that are of another kind than the attempt, or have to do with another hold than ours."""
-    ours = {hold.id for hold in _own_holds(history, ledger)} | {history.payment.bank.authorization}
-    for attempt in history.attempts:
-        for effect in ledger.effects_under(attempt.bank_key):
-            if not isinstance(effect, EFFECT_OF.get(attempt.verb, ())) or _hold_of(effect, ledger) not in ours:
-                told = f"{type(effect).__name__.lower()} {effect.id} of {_hold_of(effect, ledger) or 'an unknown hold'}"
-                yield _violation(Breach.MISPLACED_EFFECT, history, f"{attempt.verb} under {attempt.bank_key}", told)
+    ours = {hold.id for hold in both.own_holds} | {both.payment.bank.authorization}
+    for attempt in both.history.attempts:
+        for effect in both.ledger.effects_under(attempt.bank_key):
+            hold_id = _hold_of(effect, both.ledger)
+            if not isinstance(effect, EFFECT_OF.get(attempt.verb, ())) or hold_id not in ours:
+                told = f"{type(effect).__name__.lower()} {effect.id} of {hold_id or 'an unknown hold'}"
+                yield both.violation(Breach.MISPLACED_EFFECT, f"{attempt.verb} under {attempt.bank_key}", told)
 
 
-def _references(history: History, effects: list[Capture | Void | Refund]) -> Iterator[Violation]:
+def _references(both: _BothBooks, effects: list[Capture | Void | Refund]) -> Iterator[Violation]:
     """What was done has the reference that we know. Where we know none, a flag has to say so, which is I6's."""
-    bank = history.payment.bank
+    bank = both.payment.bank
     for effect in effects:
         match effect:
             case Capture():
@@ -179,16 +185,8 @@ def _references(history: History, effects: list[Capture | Void | Refund]) -> Ite
                 reference, verb = bank.void, Verb.VOID
             case Refund():
                 reference, verb = bank.refund, Verb.REFUND
-        if reference is not None and (effect.id != reference or effect.key not in _keys(history, verb)):
-            yield _violation(Breach.OTHER_REFERENCE, history, reference, f"{effect.id} under {effect.key}")
-
-
-def _own_holds(history: History, ledger: LedgerIndex) -> list[Hold]:
-    return [hold for key in sorted(_keys(history, Verb.AUTHORIZE)) for hold in ledger.holds_under(key)]
-
-
-def _keys(history: History, verb: Verb) -> set[str]:
-    return {attempt.bank_key for attempt in history.attempts if attempt.verb == verb}
+        if reference is not None and (effect.id != reference or effect.key not in both.keys[verb]):
+            yield both.violation(Breach.OTHER_REFERENCE, reference, f"{effect.id} under {effect.key}")
 
 
 def _hold_of(effect: Effect, ledger: LedgerIndex) -> str | None:
@@ -198,7 +196,3 @@ def _hold_of(effect: Effect, ledger: LedgerIndex) -> str | None:
         case Refund(capture_id=capture_id):
             capture = ledger.capture(capture_id)
             return None if capture is None else capture.hold_id
-
-
-def _violation(breach: Breach, history: History, ours: str, bank: str) -> Violation:
-    return Violation(breach, history.tenant_id, history.payment.id, ours, bank)

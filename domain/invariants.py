@@ -45,8 +45,7 @@ def unknown_keys(ledger: LedgerIndex, claimed: Collection[str]) -> Checked:
     found = []
     for key in sorted(ours.difference(claimed)):
         told = ", ".join(f"{type(effect).__name__.lower()} {effect.id}" for effect in ledger.effects_under(key))
-        attempt_id = decode_id_of(IdKind.ATTEMPT, key)
-        what = "no attempt has it" if attempt_id else "it is not an attempt's id at all"
+        what = "no attempt has it" if decode_id_of(IdKind.ATTEMPT, key) else "it is not an attempt's id at all"
         found.append(Violation(Breach.UNKNOWN_KEY, None, None, f"{key}: {what}", told))
     return Checked(0, tuple(found))
 

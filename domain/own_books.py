@@ -111,13 +111,13 @@ def nothing_stays_open(history: History, given: Circumstances) -> Checked:
     return Checked(max(len(opened), int(payment.state == PaymentState.PENDING)), tuple(found))
 
 
-def changes_are_told_once(history: History, given: Circumstances) -> Checked:
+def changes_are_told_once(history: History, given: Circumstances) -> Checked:  # noqa: ARG001 - all rules look alike
     """I6: each state reached has one event and one attempt, and all documents tell what the row tells."""
     found = [
         *_events_of_states(history),
         *_attempts_of_states(history),
-        *_outcomes(history, given),
-        *_references(history, given),
+        *_outcomes(history),
+        *_references(history),
     ]
     attempts = [(f"{each.verb} {each.bank_key}", each.resolution) for each in history.attempts if not each.is_open]
     events = [(f"event #{event.sequence}", event.payment) for event in history.events]
@@ -148,7 +148,7 @@ def _attempts_of_states(history: History) -> Iterator[Violation]:
                 yield _violation(breach, history, f"{state}: {', '.join(explaining) or f'no {verb} that came to it'}")
 
 
-def _outcomes(history: History, given: Circumstances) -> Iterator[Violation]:
+def _outcomes(history: History) -> Iterator[Violation]:
     """What an attempt came to is possible, is not lost, and is flagged where the bank refused what our books allow."""
     reached = history.payment.reached
     for attempt, outcome in _closed(history):
@@ -157,7 +157,7 @@ def _outcomes(history: History, given: Circumstances) -> Iterator[Violation]:
             yield _violation(Breach.LOST_OUTCOME, history, f"{what}, reached: {', '.join(reached)}")
         elif outcome not in _COMES_TO.get(attempt.verb, ()):
             yield _violation(Breach.IMPOSSIBLE_OUTCOME, history, what)
-        elif outcome == _STARTS_FROM[attempt.verb] and not given.is_excused(history.payment, ReviewReason.BANK_DISAGREES):
+        elif outcome == _STARTS_FROM[attempt.verb] and not history.is_excused(ReviewReason.BANK_DISAGREES):
             yield _violation(Breach.UNFLAGGED_REFUSAL, history, f"{what}, which it was before")
 
 
@@ -165,19 +165,19 @@ def _closed(history: History) -> list[tuple[AttemptRecord, str | None]]:
     return [(each, each.resolution.state if each.resolution else None) for each in history.attempts if not each.is_open]
 
 
-def _references(history: History, given: Circumstances) -> Iterator[Violation]:
+def _references(history: History) -> Iterator[Violation]:
     """Whoever was authorized, captured, voided or refunded has the bank's reference of it, or a flag that says it is lost."""
     payment = history.payment
     bank, reached = payment.bank, payment.reached
     released = _S.EXPIRED in reached and not history.open_attempts
-    disputed = given.is_excused(payment, ReviewReason.BANK_DISAGREES)  # then an expired hold may never have been released
+    disputed = history.is_excused(ReviewReason.BANK_DISAGREES)  # then an expired hold may never have been released
     for name, reference, wanted, possible, excuse in (
         ("authorization", bank.authorization, _S.AUTHORIZED in reached, False, None),
         ("capture", bank.capture, _S.CAPTURED in reached, False, ReviewReason.CAPTURE_REFERENCE_UNKNOWN),
         ("void", bank.void, _S.VOIDED in reached or (released and not disputed), released, ReviewReason.VOID_REFERENCE_UNKNOWN),
         ("refund", bank.refund, _S.REFUNDED in reached, False, ReviewReason.REFUND_REFERENCE_UNKNOWN),
     ):
-        if wanted and reference is None and not (excuse and given.is_excused(payment, excuse)):
+        if wanted and reference is None and not (excuse and history.is_excused(excuse)):
             yield _violation(Breach.MISSING_REFERENCE, history, f"{payment.state}, no reference of the {name}")
         if reference is not None and not (wanted or possible):
             yield _violation(Breach.SURPLUS_REFERENCE, history, f"{payment.state}, {name} {reference}")

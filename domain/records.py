@@ -88,17 +88,25 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """All that our books say about one payment at one moment; events in the order of their numbers."""
+    """All that our books say about one payment at one moment; events in the order of their numbers.
+
+    `settled`: reasons for review that the audit log says were taken off. They excuse what they excused before.
+    """
 
     tenant_id: UUID
     payment: PaymentRecord
     attempts: tuple[AttemptRecord, ...] = ()
     events: tuple[EventRecord, ...] = ()
+    settled: frozenset[str] = frozenset()
 
     @property
     def open_attempts(self) -> tuple[AttemptRecord, ...]:
         """What is under way; there ought to be one at most."""
         return tuple(each for each in self.attempts if each.is_open)
+
+    def is_excused(self, reason: str) -> bool:
+        """Whether the payment is flagged with this reason for review, or was until somebody answered for it."""
+        return reason in self.payment.review_reasons or reason in self.settled
 
 
 @dataclass(frozen=True, slots=True)

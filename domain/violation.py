@@ -1,6 +1,6 @@
 """The words of the checker: the invariants, each way to break one, and what was found."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from domain.ids import IdKind, encode_id
 from domain.ledger import LedgerIndex
-from domain.records import PaymentRecord
 
 OPEN_BOUND_S = 120.0  # two minutes after the bank is back nothing is open any more: the worker's longest rest is 30 s
 
@@ -125,15 +124,9 @@ class Circumstances:
     """What a judgement rests on beside our books.
 
     Without a `ledger` only our own books are judged. `acknowledged` has the states that were acknowledged of each payment.
-    `settled`: reasons for review that an operator has dealt with and taken off a payment; they excuse what they excused before.
     """
 
     now: datetime
     open_bound_s: float = OPEN_BOUND_S
     ledger: LedgerIndex | None = None
     acknowledged: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
-    settled: Set[tuple[UUID, str]] = frozenset()
-
-    def is_excused(self, payment: PaymentRecord, reason: str) -> bool:
-        """Whether the payment is flagged with this reason, or was until an operator settled it."""
-        return reason in payment.review_reasons or (payment.id, reason) in self.settled

@@ -58,9 +58,17 @@ _EVENTS = text(f"""
     select sequence, payment_id, type, occurred_at, previous_state, {_document("payment")}
     from events where tenant_id = :tenant_id and payment_id = any(cast(:ids as uuid[])) order by sequence
 """)
+# What was a flag before an entry and is none after it. An entry that has no list of flags dropped none.
+_SETTLED = text("""
+    select payment_id, had.reason
+    from audit_log cross join lateral jsonb_array_elements_text(
+        case when jsonb_typeof(before -> 'review_reasons') = 'array' then before -> 'review_reasons' else '[]' end
+    ) as had (reason)
+    where tenant_id = :tenant_id and payment_id = any(cast(:ids as uuid[]))
+        and jsonb_typeof(after -> 'review_reasons') = 'array' and not jsonb_exists(after -> 'review_reasons', had.reason)
+""")
 _NUMBERS = text("select sequence from events where tenant_id = :tenant_id and sequence > :after order by sequence limit :limit")
 _COUNTER = text("select last from event_sequences where tenant_id = :tenant_id")
-_TENANTS = text("select id from partners where id > :after order by id limit :limit")
 _OPEN = text("""
     select count(*) from attempts join payments on payments.tenant_id = attempts.tenant_id and payments.id = attempts.payment_id
     where attempts.tenant_id = :tenant_id and attempts.closed_at is null
@@ -72,11 +80,6 @@ _ONE_MOMENT = text("set transaction isolation level repeatable read, read only")
 async def at_one_moment(tx: Transaction) -> None:
     """Let this transaction see everything as it is now, and write nothing. Its first statement."""
     await tx.execute(_ONE_MOMENT)
-
-
-async def page_of_tenants(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
-    """All partners behind `after`, in the order of their ids. Needs the owner's login and no tenant."""
-    return [row.id for row in await tx.execute(_TENANTS, {"after": after, "limit": limit})]
 
 
 async def page_of_histories(tx: Transaction, tenant_id: UUID, after: UUID, limit: int) -> list[History]:
@@ -98,7 +101,7 @@ async def page_of_event_numbers(tx: Transaction, tenant_id: UUID, after: int, li
     return numbers, (await tx.execute(_COUNTER, {"tenant_id": tenant_id})).scalar_one_or_none()
 
 
-async def count_open_attempts(tx: Transaction, tenant_id: UUID) -> int:
+async def count_unsettled_attempts(tx: Transaction, tenant_id: UUID) -> int:
     """How many attempts are open that end without an operator."""
     found = await tx.execute(_OPEN, {"tenant_id": tenant_id, "resting": sorted(RESTING)})
     return int(found.scalar_one())
@@ -112,12 +115,16 @@ async def _histories(tx: Transaction, tenant_id: UUID, payments: Sequence[Row[An
     events: dict[UUID, list[EventRecord]] = defaultdict(list)
     for row in await tx.execute(_EVENTS, given):
         events[row.payment_id].append(_event(row))
+    settled: dict[UUID, set[str]] = defaultdict(set)
+    for row in await tx.execute(_SETTLED, given):
+        settled[row.payment_id].add(str(row.reason))
     return [
         History(
             tenant_id=tenant_id,
             payment=_payment(row),
             attempts=tuple(attempts.get(row.id, ())),
             events=tuple(events.get(row.id, ())),
+            settled=frozenset(settled.get(row.id, ())),
         )
         for row in payments
     ]

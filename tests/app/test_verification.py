@@ -1,17 +1,22 @@
 """The checker over real payments: right ones are right, and what moves or can't be seen is told, not judged."""
 
+from datetime import timedelta
+
 import pytest
 
 from app import verification
 from bank.ledger import NotALedger
 from domain.payment import PaymentState, ReviewReason, Verb
 from domain.violation import Breach, Invariant
+from gateway.parts import Parts
+from gateway.reaper import KEEP, Reaper
 from gateway.recovery import Recovery
 from persistence.database import Database, DatabaseAway
-from persistence.verification import count_open_attempts
+from persistence.verification import count_unsettled_attempts
 from tests.app.verifying import STEPS, Till
 
 S = PaymentState
+SETTLED = [state for state in PaymentState if state is not S.PENDING]
 
 
 async def test_payments_in_every_state_are_right(till: Till) -> None:
@@ -95,6 +100,19 @@ async def test_no_payment_is_lost_between_two_pages(till: Till, monkeypatch: pyt
     assert found.violations == []
     assert (found.payments, found.checked[Invariant.I7]) == (3, 6)
     assert heard[-1] == 3
+
+
+async def test_a_payment_whose_idempotency_keys_were_forgotten_is_right(till: Till, parts: Parts, watch: Database) -> None:
+    for state in SETTLED:
+        await till.payment_in(state)
+    till.here.pass_by((KEEP + timedelta(days=1)).total_seconds())
+
+    forgotten = await Reaper(parts, watch).run_once()
+
+    found = await till.verify()
+    assert forgotten >= 10
+    assert found.violations == []
+    assert (found.payments, found.checked[Invariant.I5], found.checked[Invariant.I9]) == (6, 6, 12)
 
 
 async def test_flags_are_counted_and_excuse_what_they_are_for(till: Till) -> None:
@@ -274,7 +292,7 @@ async def test_waiting_does_not_wait_for_an_operator(till: Till, owner: Database
     await till.sql("update payments set review_reasons = array['BANK_KEY_EXPIRED']")
 
     async with owner.tenant(till.tenant) as tx:
-        assert await count_open_attempts(tx, till.tenant) == 0
+        assert await count_unsettled_attempts(tx, till.tenant) == 0
 
 
 async def test_waiting_outlasts_a_database_that_is_away_and_says_so_when_it_stays_away(till: Till) -> None:

@@ -1,13 +1,13 @@
 """Lives of payments as both books tell them: ours and the bank's. Valid unless somebody spoils them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from domain.event import EVENT_OF
-from domain.ids import IdKind, encode_id
+from domain.ids import IdKind, encode_id, time_ordered_uuid
 from domain.invariants import judge, unknown_keys
 from domain.ledger import Capture, Effect, Hold, Ledger, LedgerIndex, Refund, Void
 from domain.own_books import numbers_are_gapless
@@ -72,6 +72,13 @@ class World:
             number, replace(history, events=(*history.events[:event], changed, *history.events[event + 1 :]))
         )
 
+    def settled(self, reason: ReviewReason) -> "World":
+        """With a flag of the first payment taken off by somebody who answers for it."""
+        (history, *_) = self.histories
+        reasons = history.payment.review_reasons - {reason}
+        payment = replace(history.payment, review_reasons=reasons)
+        return self.with_history(0, replace(history, payment=payment, settled=frozenset({str(reason)})))
+
     def with_effect(self, old: Effect, *new: Effect) -> "World":
         """With these in the place of that one: none to remove it, two to have it twice."""
         place = self.effects.index(old)
@@ -95,7 +102,6 @@ class Life:
     refused: Verb | None = None  # an operation that the bank refused although our books allow it
     number: int = 1
     amount_minor: int = 1999
-    reasons: frozenset[ReviewReason] = field(default_factory=frozenset)
 
     def told(self, first_event: int = 1) -> World:
         """This life in both books."""
@@ -129,7 +135,7 @@ class _Teller:
         self.effects: list[Effect] = []
         self.events = [self._event(None, S.PENDING)]
         self.state = S.PENDING
-        self.reasons = set(life.reasons)
+        self.reasons: set[ReviewReason] = set()
 
     def world(self) -> World:
         life = self.life
@@ -226,9 +232,9 @@ class _Teller:
         )
 
     def _id(self, part: int) -> UUID:
-        return UUID(int=self.life.number << 16 | part)
+        return time_ordered_uuid(NOW, self.life.number << 16 | part)
 
 
 def nobodys_key() -> str:
     """A key as this gateway makes them, of no attempt."""
-    return encode_id(IdKind.ATTEMPT, UUID(int=2**100))
+    return encode_id(IdKind.ATTEMPT, time_ordered_uuid(NOW, 2**70))

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.event import EventType
+from domain.ids import IdKind, encode_id
 from domain.invariants import RULES, judge, unreadable_entries
 from domain.ledger import Capture, Hold, Ledger, LedgerIndex, Refund, Void
 from domain.own_books import missing_acknowledged, numbers_are_gapless
@@ -61,7 +62,7 @@ def test_a_lost_reference_is_right_when_it_is_flagged_and_only_then(state: Payme
 
     assert world.breaches() == set()
     assert world.with_payment(review_reasons=frozenset()).breaches() == {B.MISSING_REFERENCE}
-    assert world.with_payment(review_reasons=frozenset()).breaches(settled={(UUID(int=1 << 16), LOST[verb])}) == set()
+    assert world.settled(LOST[verb]).breaches() == set()
 
 
 @pytest.mark.parametrize("state", [S.AUTHORIZED, S.CAPTURED, S.DECLINED, S.VOIDED])
@@ -70,8 +71,7 @@ def test_a_second_hold_is_right_when_it_is_flagged_and_only_then(state: PaymentS
 
     assert world.breaches() == set()
     assert world.with_payment(review_reasons=frozenset()).breaches() == {B.SECOND_HOLD}
-    settled = {(UUID(int=1 << 16), str(ReviewReason.POSSIBLE_ORPHAN_HOLD))}
-    assert world.with_payment(review_reasons=frozenset()).breaches(settled=settled) == set()
+    assert world.settled(ReviewReason.POSSIBLE_ORPHAN_HOLD).breaches() == set()
 
 
 def test_a_second_hold_that_was_voided_holds_nothing() -> None:
@@ -386,7 +386,7 @@ def test_a_violation_tells_what_to_look_for() -> None:
     checked = judge(effect(TAKEN, Capture, id="cap_x").histories[0], Circumstances(now=NOW, ledger=LedgerIndex(Ledger())))
 
     (violation,) = checked[Invariant.I1].violations
-    assert violation.payment == "pay_00000000000000000000002000"
+    assert violation.payment == encode_id(IdKind.PAYMENT, TAKEN.histories[0].payment.id)
     assert violation.partner == "ptn_00000000000000000000000001"
     assert (violation.ours, violation.bank) == ("auth_1", "no such hold")
 
