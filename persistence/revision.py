@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0005"
+REVISION = "0006"
 
 
 class NotMigrated(Exception):

@@ -141,3 +141,19 @@ async def test_a_new_password_is_taken_over_by_the_next_run(empty):
     url = make_url(empty)
     connection = await asyncpg.connect(host=url.host, port=url.port, database=url.database, user=app.name, password='it\'s "new"')
     await connection.close()
+
+
+async def test_a_payment_that_is_deleted_is_not_looked_for_from_end_to_end_of_a_table(database_urls):
+    """Postgres checks each foreign key of a deleted row, and needs an index that leads with the key's columns."""
+    connection = await asyncpg.connect(database_urls.owner)
+
+    unindexed = await connection.fetch("""
+        select conrelid::regclass::text as of from pg_constraint
+        where contype = 'f' and confrelid = 'payments'::regclass and not exists (
+            select from pg_index where indrelid = conrelid and indisvalid
+                and (indpred is null or pg_get_expr(indpred, indrelid) like '(% IS NOT NULL)')
+                and (indkey::int2[])[0:cardinality(conkey) - 1] = conkey)
+    """)
+
+    await connection.close()
+    assert [row["of"] for row in unindexed] == []
