@@ -21,6 +21,7 @@ from app.failpoints import reach_for
 from app.graphql import build_schema
 from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint
 from app.settings import ServeSettings, secret_bytes
+from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
 from domain.api_key import ApiKey
 from gateway.gateway import Gateway
@@ -150,9 +151,10 @@ async def _healthz(_: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Whether payments can be taken: needs the database; Redis is reported, but nothing stops without it."""
+    """Whether payments can be taken: needs the database; Redis and the bank are reported, but payments are accepted without."""
     house: House = request.app.state.house
     redis = "ok" if house.wakeups.connected else "away"
+    bank = "ok" if house.parts.breaker.state(house.parts.world.now()) is BreakerState.CLOSED else "away"
     database = "ok"
     try:
         await check_revision(house.parts.database)
@@ -161,6 +163,6 @@ async def _readyz(request: Request) -> Response:
     except NotMigrated:
         database = "of another version"
     if database != "ok":
-        body = {"status": "unavailable", "database": database, "redis": redis}
+        body = {"status": "unavailable", "database": database, "redis": redis, "bank": bank}
         return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_S)})
-    return JSONResponse({"status": "ready", "database": database, "redis": redis})
+    return JSONResponse({"status": "ready", "database": database, "redis": redis, "bank": bank})

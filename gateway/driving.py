@@ -13,6 +13,7 @@ from typing import TypeVar, assert_never
 from uuid import UUID
 
 from bank.answer import BankAnswer, Done, Refused, Unclarity, Unclear
+from bank.breaker import is_failure
 from bank.client import AuthorizeCall, BankCall, CaptureCall, RefundCall, VoidCall
 from bank.transport import TOTAL_TIMEOUT_S
 from domain.attempt import Attempt, Resolution
@@ -29,6 +30,7 @@ from persistence.payments import lock_payments, save_payments
 CALL_S = TOTAL_TIMEOUT_S + 1.0  # what a lease must still hold when a call begins: the call, and clocks that differ
 TRIES_AT_ONCE = 6  # with 5 % independent failures 1.6·10⁻⁸ of all attempts need more; the rest is recovery's
 TRIES_AT_ONCE_UNREACHED = 3  # no connection three times in a row: the bank is away, and the client is better told so
+ROUND_S = 30.0  # a bank that answers nothing takes 14 s for a try; who drives this holds a slot that another could use
 RETRY_BASE_S, RETRY_CAP_S = 0.2, 2.0  # an error of the bank's is over in an instant; a client is waiting
 REST_BASE_S, REST_CAP_S = 1.0, 30.0  # between rounds; two minutes after the bank is back nothing may be open any more
 DATABASE_PAUSE_S = 0.5  # between two tries to write down what the bank said
@@ -47,7 +49,8 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
         await _rest(parts, tenant_id, attempt, REST_OF_EXPIRED_S, unanswered=0, flag=ReviewReason.BANK_KEY_EXPIRED)
         return None
     call = call_of(parts, tenant_id, attempt, payment)
-    unreached = 0
+    deadline, unreached = parts.world.now() + timedelta(seconds=ROUND_S), 0
+    parts.retries.deposit(parts.world.now())
     for round_try in range(1, TRIES_AT_ONCE + 1):
         asked = await _ask(parts, tenant_id, attempt, call)
         if asked is None:
@@ -65,7 +68,8 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
             case Unclear(why):
                 log.info("%s %s, try %d: %s %s", attempt.verb.value, attempt.bank_key, attempt.tries, why, answer.detail)
                 unreached = unreached + 1 if why is Unclarity.NOT_SENT else 0
-                if round_try == TRIES_AT_ONCE or unreached == TRIES_AT_ONCE_UNREACHED:
+                enough = round_try == TRIES_AT_ONCE or unreached == TRIES_AT_ONCE_UNREACHED
+                if enough or parts.world.now() >= deadline or not parts.retries.withdraw(parts.world.now()):
                     await _give_back(parts, tenant_id, attempt, answer)
                     return None
                 again = await _prepare_again(parts, tenant_id, attempt, answer, round_try)
@@ -79,16 +83,20 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
 
 
 async def _ask(parts: Parts, tenant_id: UUID, attempt: Attempt, call: BankCall) -> tuple[Attempt, BankAnswer] | None:
-    """Ask once. None when the bank was not asked: there was no slot in time, or the lease is lost."""
+    """Ask once. None when the bank was not asked: the breaker is open, there was no slot in time, or the lease is lost."""
     spare_s = (attempt.lease_until - parts.world.now()).total_seconds() - CALL_S
     async with parts.bank_slots.slot(tenant_id, max(spare_s, 0.0)) as has_slot:
         if has_slot:
             prolonged = await _outlast(parts, tenant_id, attempt)
             if prolonged is None:
                 return None
-            await parts.world.reach(Failpoint.BANK_CALL_DUE)
-            return prolonged, await parts.bank.send(call, prolonged.bank_key)
-    rest_s = backoff_s(max(attempt.tries, 1), base_s=REST_BASE_S, cap_s=REST_CAP_S, random=parts.world.random())
+            attempt = prolonged
+            if parts.breaker.admits(parts.world.now()):
+                await parts.world.reach(Failpoint.BANK_CALL_DUE)
+                answer = await parts.bank.send(call, attempt.bank_key)
+                parts.breaker.record(parts.world.now(), ok=not is_failure(answer))
+                return attempt, answer
+    rest_s = parts.breaker.reopens_in_s(parts.world.now()) + REST_BASE_S * parts.world.random()
     await _rest(parts, tenant_id, attempt, rest_s, unanswered=0, flag=None)
     return None
 

@@ -2,10 +2,13 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from random import random
 from typing import Protocol
 from uuid import UUID
 
+from bank.breaker import Breaker
 from bank.client import BankClient
+from bank.retry_budget import RetryBudget
 from gateway.bulkhead import Bulkhead
 from gateway.sealing import CardSeal
 from gateway.world import World
@@ -40,9 +43,14 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Parts(Desk):
-    """And to ask the bank. `fingerprint_secret` keys the fingerprints of requests. `bank_slots` bounds the calls in flight."""
+    """And to ask the bank. `fingerprint_secret` keys the fingerprints of requests.
+
+    `bank_slots` bounds the calls in flight, `breaker` rests when the bank is away, `retries` bounds what is asked again.
+    """
 
     bank: BankClient
     seal: CardSeal
     fingerprint_secret: bytes = field(repr=False)
     bank_slots: Bulkhead = field(default_factory=Bulkhead)
+    breaker: Breaker = field(default_factory=lambda: Breaker(random))
+    retries: RetryBudget = field(default_factory=RetryBudget)

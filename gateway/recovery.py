@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from typing import assert_never
 from uuid import UUID
 
+from bank.breaker import BreakerState
 from domain.attempt import Attempt
 from domain.failpoint import Failpoint
 from domain.payment import Payment
@@ -45,7 +47,7 @@ class Recovery:
 
         Partners share the room: a backlog of one must not hold up the others' few.
         """
-        room = MAX_AT_ONCE - len(self._tasks)
+        room = self._room()
         if room <= 0:
             return 0
         async with self._watch.without_tenant() as tx:
@@ -56,6 +58,19 @@ class Recovery:
             share = -(-(room - started) // left)
             started += await self._start_due_of(tenant_id, share) if share else 0
         return started
+
+    def _room(self) -> int:
+        """How many more can be driven: none while the bank is away, and one to find out whether it is back."""
+        now, breaker = self._parts.world.now(), self._parts.breaker
+        match breaker.state(now):
+            case BreakerState.CLOSED:
+                return MAX_AT_ONCE - len(self._tasks)
+            case BreakerState.HALF_OPEN:
+                return int(breaker.reopens_in_s(now) == 0)
+            case BreakerState.OPEN:
+                return 0
+            case state:
+                assert_never(state)
 
     async def settle(self) -> None:
         """Wait until nothing is under way. Every attempt ends by itself: its calls and its tries are bounded."""
