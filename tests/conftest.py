@@ -33,7 +33,7 @@ from persistence.api_keys import insert_api_key
 from persistence.database import Database
 from persistence.partners import insert_partner
 from tests.app.serving import Api, BankLine, serving, settings_for
-from tests.databases import DatabaseUrls, fresh_database, make_template
+from tests.databases import DatabaseUrls, drop_database, make_database, make_template
 
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32
@@ -76,8 +76,9 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 async def database_urls(postgres_url: str) -> AsyncIterator[DatabaseUrls]:
     """A database of this module's own."""
-    async with fresh_database(postgres_url) as urls:
-        yield urls
+    urls = await make_database(postgres_url)
+    yield urls
+    await drop_database(postgres_url, urls)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Databases to throw away: a migrated template, copied as often as somebody wants one of his own."""
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -30,15 +28,16 @@ async def make_template(server_url: str) -> None:
     await migrate(_url(server_url, TEMPLATE), app=APP, worker=WORKER)
 
 
-@asynccontextmanager
-async def fresh_database(server_url: str) -> AsyncIterator[DatabaseUrls]:
-    """A copy of the template; dropped in the end, whoever is still connected."""
+async def make_database(server_url: str) -> DatabaseUrls:
+    """A copy of the template."""
     name = f"test_{secrets.token_hex(6)}"
     await execute(server_url, f"create database {name} template {TEMPLATE}")
-    try:
-        yield DatabaseUrls(name, _url(server_url, name), _url(server_url, name, APP), _url(server_url, name, WORKER))
-    finally:
-        await execute(server_url, f"drop database {name} with (force)")
+    return DatabaseUrls(name, _url(server_url, name), _url(server_url, name, APP), _url(server_url, name, WORKER))
+
+
+async def drop_database(server_url: str, urls: DatabaseUrls) -> None:
+    """Drop it, whoever is still connected."""
+    await execute(server_url, f"drop database {urls.name} with (force)")
 
 
 async def execute(url: str, *statements: str) -> None:
