@@ -15,8 +15,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.failpoint import Failpoint
-from gateway.world import Reach, pass_on
+from domain.failpoint import Failpoint, Reach, pass_on
 
 LOOK_S = 0.02  # how often a process that stands still looks whether it may go on: quick for a person, nothing for a core
 

@@ -58,7 +58,7 @@ async def open_house(
     """
     database = Database(settings.database_url.get_secret_value())
     wakeups = RedisWakeups(settings.redis_url.get_secret_value())
-    bank = BankClient(bank_http(settings.bank_url, transport))
+    bank = BankClient(bank_http(settings.bank_url, transport, reach=world.reach))
     pepper, master_key = secret_bytes(settings.pepper), secret_bytes(settings.master_key)
     parts = Parts(
         database=database,

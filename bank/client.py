@@ -9,8 +9,9 @@ import httpx
 import orjson
 
 from bank.answer import BankAnswer, Unclarity, Unclear, read_answer
-from bank.transport import NEVER_SENT, TOTAL_TIMEOUT_S, AiohttpTransport, Reach, pass_on
+from bank.transport import NEVER_SENT, TOTAL_TIMEOUT_S, AiohttpTransport
 from domain.card import CardDetails
+from domain.failpoint import Reach, pass_on
 from domain.payment import Verb
 
 MAX_ANSWER_BYTES = 64 * 1024  # its longest answer has 300

@@ -19,7 +19,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from bank.resolver import Resolver
-from domain.failpoint import Failpoint
+from domain.failpoint import Failpoint, Reach, pass_on
 
 POOL_WAIT_S = 5.0  # for one of our own connections to become free; nothing was sent
 CONNECT_TIMEOUT_S = 2.0  # name, TCP and TLS: a bank that does not take a connection in this time is away; nothing was sent
@@ -27,8 +27,6 @@ READ_TIMEOUT_S = 12.0  # far above the bank's 2 s: hanging up is what loses keys
 TOTAL_TIMEOUT_S = 14.0  # a bank that drips its answer must not outlive the lease
 KEEP_ALIVE_S = 3.0  # below every server's own, so that a request rarely meets a connection that is being closed
 MAX_CONNECTIONS = 1_000  # what two seconds of the bank's latency hold at 500 calls a second; it serves fewer
-
-Reach = Callable[[Failpoint], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,6 @@ def meaning_of(error: type[BaseException]) -> type[httpx.TransportError]:
     return next(MEANINGS[each] for each in error.__mro__ if each in MEANINGS)
 
 
-def pass_on(failpoint: Failpoint) -> None:
-    """Nobody is meant to die here."""
-
-
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Connections to one bank, for one event loop. `reach` is told of the places where a crash test may end the process.
 
@@ -98,7 +92,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         try:
             answer = await self._send(request, await request.aread(), total_s)
             try:
-                self._reach(Failpoint.BANK_ANSWER_BEGUN)
+                await self._reach(Failpoint.BANK_ANSWER_BEGUN)
                 return httpx.Response(
                     answer.status, headers=answer.raw_headers, stream=_Body(answer, self._free.release), request=request
                 )
@@ -214,7 +208,7 @@ def _request_class(reach: Reach) -> type[aiohttp.ClientRequest]:
         async def write_bytes(self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None) -> None:
             await super().write_bytes(writer, conn, content_length)
             if reach is not pass_on and await _is_written(conn):
-                reach(Failpoint.BANK_REQUEST_SENT)
+                await reach(Failpoint.BANK_REQUEST_SENT)
 
     return Request
 

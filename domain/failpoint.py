@@ -1,5 +1,6 @@
 """Named places where a process may die. Crash tests kill it there, with SIGKILL; a test fails when one of them is never visited."""
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 
@@ -34,3 +35,10 @@ class Failpoint(StrEnum):
     """A page of a reconciliation is committed, and the next one not begun."""
     KEYS_REAPED = "keys-reaped"
     """In the transaction that forgets a page of old idempotency keys, before its commit."""
+
+
+Reach = Callable[[Failpoint], Awaitable[None]]
+
+
+async def pass_on(_: Failpoint) -> None:
+    """What a failpoint does outside of crash tests: nothing."""

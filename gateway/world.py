@@ -9,20 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.failpoint import Failpoint
+from domain.failpoint import Reach, pass_on
 from domain.ids import time_ordered_uuid
 
 Wait = Callable[[asyncio.Future[Any], float], Awaitable[None]]
-Reach = Callable[[Failpoint], Awaitable[None]]
 
 
 async def wait_for(future: asyncio.Future[Any], timeout_s: float) -> None:
     """Return when it is done, at the latest after `timeout_s` seconds. It goes on, and its exception stays its own."""
     await asyncio.wait([future], timeout=timeout_s)
-
-
-async def pass_on(_: Failpoint) -> None:
-    """What a failpoint does outside of crash tests: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

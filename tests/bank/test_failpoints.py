@@ -14,7 +14,7 @@ import asyncio, os, sys
 import uvloop
 from bank.client import BankClient, VoidCall, bank_http
 
-def die(failpoint):
+async def die(failpoint):
     if failpoint == sys.argv[2]:
         os._exit(9)
 
@@ -61,12 +61,15 @@ async def test_a_process_dies_between_the_head_and_the_body_of_an_answer(loop):
 async def test_the_failpoints_are_passed_in_order_and_once_a_call():
     passed = []
 
+    async def reach(failpoint):
+        passed.append(failpoint)
+
     async def answer_all(connection):
         while True:
             await connection.request()
             await connection.answer(ANSWER)
 
-    async with serving(answer_all) as server, client_of(server.url, reach=passed.append) as client:
+    async with serving(answer_all) as server, client_of(server.url, reach=reach) as client:
         answers = [await client.send(CALL, f"k{n}") for n in range(2)]
 
     assert answers == [DONE, DONE]
