@@ -16,7 +16,7 @@ from app.embedded.ports import LOOPBACK
 from domain.failpoint import Failpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 40.0  # a bound, never a pause: what is waited for takes a second or two on two busy cores
+PATIENCE_S = 60.0  # a bound, never a pause: what is waited for takes a second or two on two cores of its own
 LOOK_S = 0.02
 T = TypeVar("T")
 

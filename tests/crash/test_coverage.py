@@ -11,10 +11,8 @@ from tests.crash.table import exercised
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("app", "gateway", "bank", "persistence")
-# Named already, and about to be reached: the bank's connections and reconciliation are being built. To be empty.
+# Named already, and about to be reached: reconciliation is being built. To be empty.
 PROMISED = {
-    Failpoint.BANK_REQUEST_SENT,
-    Failpoint.BANK_ANSWER_BEGUN,
     Failpoint.RECONCILIATION_PAGE_COMPARED,
     Failpoint.RECONCILIATION_PAGE_COMMITTED,
 }
