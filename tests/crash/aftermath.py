@@ -8,7 +8,6 @@ from typing import Any
 from domain.payment import PaymentState, ReviewReason, Verb
 from tests.crash.site import Site, Wish
 from tests.crash.table import Outcome
-from tests.system.conftest import judge
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ async def endings(site: Site, wishes: Sequence[Wish]) -> list[Ending]:
     receipts = [await wish.partner.receipt(answer["payment"]["id"]) for wish, answer in zip(wishes, answers, strict=True)]  # I2
 
     assert again == [{**answer, "replayed": True} for answer in answers], "an outcome that was told is told again"
-    assert judge(await site.ledger(), receipts) == []
+    await site.verify(answers)
     return [
         Ending(wish.verb, answer, receipt, await _outcome(wish, receipt))
         for wish, answer, receipt in zip(wishes, answers, receipts, strict=True)

@@ -18,6 +18,8 @@ import httpx
 from app import keys
 from app.embedded.ports import free_port
 from app.settings import secret_bytes
+from app.verification import verify
+from bank.ledger import fetch_ledger
 from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
 from domain.failpoint import Failpoint
 from domain.ids import IdKind, encode_id
@@ -27,7 +29,7 @@ from persistence.api_keys import insert_api_key
 from persistence.attempts import GIVEN_BACK
 from persistence.database import Database
 from persistence.partners import insert_partner
-from tests.app.serving import CARD, NOWHERE, PAYMENT, SECRETS, mutation, settings_for
+from tests.app.serving import CARD, NOWHERE, PAYMENT, SECRETS, id_of, mutation, settings_for
 from tests.crash.processes import ApiProcess, Process, until
 from tests.databases import DatabaseUrls
 
@@ -227,9 +229,17 @@ class Site:
             (await http.patch(f"{self._control}/chaos", json=body)).raise_for_status()
 
     async def ledger(self) -> Any:
-        """What the bank did for us, and did not find again."""
-        async with _http() as http:
-            return (await http.get(f"{self._control}/ledger", params={"key_prefix": "att_"})).json()
+        """What the bank did."""
+        return await fetch_ledger(self._control)
+
+    async def verify(self, answers: Iterable[Any] = ()) -> None:
+        """The invariants, for everything that ever happened at this site. Nothing may be open; `answers`: what clients were told."""
+        acknowledged = {id_of(answer["payment"]["id"]): frozenset({answer["payment"]["state"]}) for answer in answers}
+        owner = Database(self.urls.owner, pool_size=1)
+        ledger = await self.ledger()
+        found = await verify(owner, ledger, now=datetime.now(UTC), acknowledged=acknowledged)
+        await owner.close()
+        assert found.is_right, found.violations
 
     async def owner_fetch(self, query: str, *arguments: Any) -> list[Any]:
         """A query as the owner of the tables, who sees all partners."""
