@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -117,20 +118,31 @@ class Wish:
 
 
 class Site:
-    """What lives: `bank`, `api`, `worker`. What is started besides is meant to die."""
+    """What lives: a bank, `api` and `worker`. What is started besides is meant to die."""
 
     def __init__(self, urls: DatabaseUrls, folder: Path) -> None:
         self.urls = urls
         self._folder = folder
         self._started: list[Process] = []
-        self._cut_off_api: ApiProcess | None = None
         self._ports = free_port(), free_port()
         door, control = (claim.number for claim in self._ports)
         arguments = ("bank", "--port", str(door), "--control-port", str(control))
-        self.bank = self._remember(Process(self._log("bank"), *arguments, environment=QUIET_BANK))
+        self._remember(Process(self._log("bank"), *arguments, environment=QUIET_BANK))
         self.bank_url, self._control = f"http://127.0.0.1:{door}", f"http://127.0.0.1:{control}"
-        self.api = self.start_api()
-        self.worker = self.start_worker()
+
+    @cached_property
+    def api(self) -> ApiProcess:
+        """The one that lives."""
+        return self.start_api()
+
+    @cached_property
+    def worker(self) -> Process:
+        """The one that lives. Who does not ask for it has none."""
+        return self.start_worker()
+
+    @cached_property
+    def _cut_off_api(self) -> ApiProcess:
+        return self.start_api(bank_url="http://127.0.0.1:1", outcome_wait_s=0.1)
 
     def start_api(self, failpoint: str = "", **settings: object) -> ApiProcess:
         """Another API; armed, it is going to die."""
@@ -204,8 +216,6 @@ class Site:
 
     async def strand(self, wishes: Sequence[Wish]) -> None:
         """Ask for all of it, of an API that can't reach the bank and leaves it to recovery. The bank has surely not been asked."""
-        if self._cut_off_api is None:
-            self._cut_off_api = self.start_api(bank_url="http://127.0.0.1:1", outcome_wait_s=0.1)
         answers = await asyncio.gather(*(wish.ask(self._cut_off_api) for wish in wishes))
         assert all(answer["payment"]["pendingOperation"] for answer in answers)
         given_back = "select count(*) from attempts where closed_at is null and tenant_id = any($1) and lease_token = $2"

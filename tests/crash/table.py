@@ -117,6 +117,18 @@ BATCHES = (
 )
 # A worker ends itself in its round over two partners, in the transaction of the first or of the second.
 ROUNDS = tuple((failpoint, passing) for failpoint in (F.HOLDS_EXPIRED, F.KEYS_REAPED) for passing in (1, 2))
+# Postgres dies instead of us, with the four transactions open: the process that serves one of them, and so all of them.
+SERVERS = (
+    Death(F.REQUEST_CLAIMED, Left.NOTHING),
+    Death(F.OUTCOME_WRITTEN, Left.CLOSED),
+)
+# The line to Postgres breaks at the COMMIT: before it arrives, or when it is done and only its answer is missing.
+COMMITS = (
+    (Death(F.REQUEST_CLAIMED, Left.NOTHING), "lost"),
+    (Death(F.REQUEST_CLAIMED, Left.UNASKED), "done"),
+    (Death(F.OUTCOME_WRITTEN, Left.CLOSED), "lost"),
+    (Death(F.OUTCOME_WRITTEN, Left.CLOSED), "done"),
+)
 
 
 def exercised() -> set[Failpoint]:
