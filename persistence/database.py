@@ -52,14 +52,21 @@ class _Driver(Protocol):
 class Database:
     """A pool of connections of one login."""
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = POOL_SIZE,
+        pool_wait_s: float = POOL_WAIT_S,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
         self._pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=POOL_WAIT_S,
+            pool_timeout=pool_wait_s,
             json_deserializer=orjson.loads,
             hide_parameters=True,  # sealed cards and key hashes are parameters; errors must not repeat them
             connect_args={

@@ -37,6 +37,7 @@ from tests.databases import DatabaseUrls, drop_database, make_database, make_tem
 
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32
+PATIENCE_S = 60.0  # no test is about how busy the machine is
 
 _server: list[EmbeddedPostgres] = []
 
@@ -84,7 +85,7 @@ async def database_urls(postgres_url: str) -> AsyncIterator[DatabaseUrls]:
 @pytest.fixture(scope="module")
 async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
     """The API's login."""
-    opened = Database(database_urls.app)
+    opened = Database(database_urls.app, pool_wait_s=PATIENCE_S, answer_timeout_s=PATIENCE_S)
     yield opened
     await opened.close()
 
