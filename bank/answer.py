@@ -7,6 +7,8 @@ Unclear     it may have done it or not: an error of its own, no answer at all, o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -76,6 +78,9 @@ BANK_ERRORS: Mapping[Verb, frozenset[str]] = {
 }
 # Contract §1: the injected 500 comes before any work. No other error of the bank's promises that.
 HARMLESS_500 = ("internal_error", "Random failure injection")
+# A 4xx means that nothing was done, but for what a proxy in between says while the bank may be at it, and for a conflict, which may be
+# one with an earlier try of ours.
+DOUBTFUL_4XX = frozenset({408, 409, 499})
 # Contract §2: for each operation its id in the answer, and the status that it then has.
 _REFERENCE: Mapping[Verb, tuple[str, str]] = {
     Verb.AUTHORIZE: ("authorization_id", "approved"),
@@ -93,13 +98,19 @@ def read_answer(verb: Verb, expected: Mapping[str, object], status: int, headers
     code, message = str(document.get("error", "")), str(document.get("message", ""))
     if status in (400, 402) and code in REFUSALS[verb]:
         return Refused(code, message[:MAX_MESSAGE_LENGTH])
-    detail = f"status {status}"
-    if status >= 500:
-        may_have_acted = (code, message) != HARMLESS_500
-        return Unclear(Unclarity.BANK_ERROR, detail, may_have_acted, _retry_after(headers))
-    if status == 429 or code in BANK_ERRORS[verb]:
-        return Unclear(Unclarity.BANK_ERROR, detail, False, _retry_after(headers))
-    return Unclear(Unclarity.UNINTELLIGIBLE, detail, may_have_acted=status < 400)
+    is_bank_error = status >= 500 or status == 429 or code in BANK_ERRORS[verb]
+    return Unclear(
+        why=Unclarity.BANK_ERROR if is_bank_error else Unclarity.UNINTELLIGIBLE,
+        detail=f"status {status}",
+        may_have_acted=_may_have_acted(status, code, message),
+        retry_after_s=_retry_after(headers),
+    )
+
+
+def _may_have_acted(status: int, code: str, message: str) -> bool:
+    if 400 <= status < 500:
+        return status in DOUBTFUL_4XX
+    return status != 500 or (code, message) != HARMLESS_500
 
 
 def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[str, str], body: bytes) -> BankAnswer:
@@ -111,7 +122,8 @@ def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[s
     if not isinstance(reference, str) or not 0 < len(reference) <= 255:
         return Unclear(Unclarity.UNINTELLIGIBLE, f"status 200 without {name}", may_have_acted=True)
     for field, value in {"status": bank_status, **expected}.items():
-        if document.get(field) != value:
+        found = document.get(field)
+        if found != value or type(found) is not type(value):  # true and 1.0 equal 1
             return Unclear(Unclarity.UNINTELLIGIBLE, f"status 200 with another {field}", may_have_acted=True)
     return Done(reference, headers.get(REPLAYED_HEADER, "").lower() == "true")
 
@@ -125,6 +137,19 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the bank asks us to wait, capped; its other form, a date, is not worth a clock here."""
+    """Seconds that the bank, or a proxy, asks us to wait, capped. A date counts from the answer's own (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "")
-    return min(float(text), MAX_RETRY_AFTER_S) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return min(float(text), MAX_RETRY_AFTER_S)
+    until, since = _date(text), _date(headers.get("date", ""))
+    if until is None or since is None:
+        return None
+    return min(max((until - since).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

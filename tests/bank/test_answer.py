@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from bank.answer import BANK_ERRORS, HARMLESS_500, REFUSALS, Done, Refused, Unclarity, Unclear, read_answer
+from bank.answer import (
+    BANK_ERRORS,
+    HARMLESS_500,
+    REFUSALS,
+    Done,
+    Refused,
+    Unclarity,
+    Unclear,
+    read_answer,
+)
 from domain.card import CardBrand, CardSummary
 from domain.money import Money
 from domain.payment import Payment, PaymentState, Verb
@@ -63,7 +72,7 @@ def test_a_good_answer_is_done_with_the_banks_reference(verb):
 @pytest.mark.parametrize("verb", Verb)
 def test_a_200_that_says_anything_else_than_what_was_asked_is_unclear_and_may_have_acted(verb):
     for field in GOOD[verb]:
-        for wrong in (None, "", 7, "another", [], GOOD[verb]):
+        for wrong in (None, "", 7, 1999.0, True, "another", "x" * 256, [], GOOD[verb]):
             answer = read(verb, 200, {**GOOD[verb], field: wrong})
             if field == next(iter(GOOD[verb])) and wrong == "another":
                 continue  # the reference is the bank's to choose
@@ -99,10 +108,97 @@ def test_only_the_injected_500_promises_that_nothing_was_done():
     harmless = read(Verb.AUTHORIZE, 500, {"error": error, "message": message})
     other = read(Verb.AUTHORIZE, 500, {"error": error, "message": "out of memory"})
     proxy = read(Verb.AUTHORIZE, 502, b"<html>bad gateway</html>")
+    elsewhere = [read(Verb.AUTHORIZE, status, {"error": error, "message": message}) for status in (204, 307, 408, 501, 503)]
 
     assert not harmless.may_have_acted
     assert other.may_have_acted
     assert proxy.may_have_acted
+    assert all(each.may_have_acted for each in elsewhere)
+
+
+# Every status that is not the contract's, whoever says it: why it is unclear, and whether the bank may have acted.
+U, B = Unclarity.UNINTELLIGIBLE, Unclarity.BANK_ERROR
+STATUSES = {
+    **dict.fromkeys((100, 101, 103, 201, 202, 204, 206, 226, 300, 301, 302, 303, 304, 307, 308, 399), (U, True)),
+    **dict.fromkeys((401, 403, 404, 405, 406, 407, 410, 411, 413, 414, 415, 417, 421, 422, 425, 426, 431, 451), (U, False)),
+    **dict.fromkeys((408, 409, 499), (U, True)),
+    429: (B, False),
+    **dict.fromkeys((500, 501, 502, 503, 504, 505, 507, 511, 520, 524, 599), (B, True)),
+}
+BODIES = {
+    "nothing": b"",
+    "text": b"404 page not found\n",
+    "html": b"<html><title>502 Bad Gateway</title></html>",
+    "another object": b"{}",
+    "no object": b"[]",
+    "an unknown code": b'{"error": "try_later", "message": ""}',
+    "a code that is none": b'{"error": {"code": "invalid_card"}, "message": null}',
+}
+EVERY_BODY = BODIES | {code: json.dumps({"error": code, "message": "so it is"}).encode() for code in sorted(CODES)}
+
+
+@pytest.mark.parametrize(("verb", "status"), list(product(Verb, STATUSES)))
+def test_a_status_of_somebody_in_between_is_unclear_whatever_its_body_says(verb, status):
+    why, may_have_acted = STATUSES[status]
+
+    for name, body in EVERY_BODY.items():
+        answer = read(verb, status, body)
+        assert isinstance(answer, Unclear), name
+        assert answer.detail == f"status {status}"
+        assert answer.may_have_acted is may_have_acted, name
+        assert answer.why is (B if name in BANK_ERRORS[verb] else why), name
+
+
+@pytest.mark.parametrize(("verb", "status"), list(product(Verb, (400, 402))))
+def test_a_status_of_the_contracts_without_a_code_of_the_contracts_is_unintelligible_and_did_nothing(verb, status):
+    for name, body in BODIES.items():
+        assert read(verb, status, body) == Unclear(U, f"status {status}", may_have_acted=False), name
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_200_without_the_contracts_content_is_unintelligible_and_may_have_acted(verb):
+    good = json.dumps(GOOD[verb]).encode()
+    for body in [*EVERY_BODY.values(), good[:-1], good[: len(good) // 2], b"[" + good + b"]", good + good, b"\xff" + good]:
+        answer = read(verb, 200, body)
+        assert isinstance(answer, Unclear), body
+        assert (answer.why, answer.may_have_acted) == (U, True), body
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_an_answer_of_another_operation_is_not_this_ones(verb):
+    for other in set(Verb) - {verb}:
+        answer = read(verb, 200, GOOD[other])
+        assert isinstance(answer, Unclear), other
+
+
+NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "3600"}, 60),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "9" * 5000}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:09 GMT", "date": NOON}, 9),
+        ({"retry-after": "Sat, 21 Nov 2026 13:00:00 GMT", "date": NOON}, 60),
+        ({"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT", "date": NOON}, 0),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:09 GMT"}, None),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:09 GMT", "date": "today"}, None),
+        ({"retry-after": "Sat, 99 Nov 2026 12:00:09 GMT", "date": NOON}, None),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:09 -0000", "date": NOON}, 9),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_bank_may_say_how_long_to_wait_in_seconds_or_until_when(status, headers, wait_s):
+    answer = read_answer(Verb.VOID, EXPECTED[Verb.VOID], status, headers, b"")
+
+    assert answer.retry_after_s == wait_s
 
 
 @given(
