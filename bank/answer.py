@@ -3,17 +3,24 @@
 Done        the bank did it, or had done it: 200 with a body that says what we asked for
 Refused     the bank will not do it, and asking again changes nothing
 Unclear     it may have done it or not: an error of its own, no answer at all, or one that makes no sense
+
+A look-up (`BankClient.look_up`) asks for nothing to be done, and has answers of its own:
+
+Kept        the bank has done it, and this is its reference
+NotKept     under this key it keeps nothing
+Unclear     as above
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 import orjson
 
+from domain.discrepancy import HoldStanding
 from domain.payment import Verb
 
 REPLAYED_HEADER = "x-idempotent-replayed"
@@ -62,6 +69,26 @@ class Unclear:
 
 BankAnswer = Done | Refused | Unclear
 
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The bank has done what it was asked under the key, and keeps its reference there."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """Nothing under the key: it was refused, lost (contract §7.1), forgotten after a day, or never asked. That proves nothing.
+
+    `hold`: of a capture, where the hold stands now, which is proof.
+    """
+
+    hold: HoldStanding | None = None
+
+
+LookedUp = Kept | NotKept | Unclear
+
 # Contract §3: what refuses an operation for good. `…_not_found` is missing on purpose: for an id that the bank itself gave us it
 # means that its database failed (§7.4), so it is Unclear. `internal_error` is too (§7.3).
 REFUSALS: Mapping[Verb, frozenset[str]] = {
@@ -89,6 +116,21 @@ _REFERENCE: Mapping[Verb, tuple[str, str]] = {
     Verb.REFUND: ("refund_id", "refunded"),
 }
 
+# What a look-up gets when its key is not kept, once its body has been refused. Each of these codes comes out of the bank's database:
+# what comes before that (of `{}`, say) is said of a kept key, too, while the database is down (§7.3). For an authorization and a void
+# a failed locking read says the same (§7.4), after a look-up of the key that worked.
+NOT_KEPT: Mapping[Verb, Mapping[str, NotKept]] = {
+    Verb.AUTHORIZE: {"invalid_card": NotKept()},
+    Verb.CAPTURE: {
+        "authorization_already_used": NotKept(HoldStanding.USED),
+        "authorization_expired": NotKept(HoldStanding.EXPIRED),
+        "amount_mismatch": NotKept(HoldStanding.ACTIVE),
+    },
+    Verb.VOID: {"authorization_not_found": NotKept()},
+    Verb.REFUND: {"amount_mismatch": NotKept()},
+}
+NO_SUCH_CARD = "card not found or invalid"  # §3: the database's `invalid_card`; the validation's comes before it
+
 
 def read_answer(verb: Verb, expected: Mapping[str, object], status: int, headers: Mapping[str, str], body: bytes) -> BankAnswer:
     """What a complete HTTP response means. `expected`: fields that a 200 must repeat from the request, such as the amount."""
@@ -111,6 +153,27 @@ def _may_have_acted(status: int, code: str, message: str) -> bool:
     if 400 <= status < 500:
         return status in DOUBTFUL_4XX
     return status != 500 or (code, message) != HARMLESS_500
+
+
+def read_look_up(verb: Verb, expected: Mapping[str, object], status: int, headers: Mapping[str, str], body: bytes) -> LookedUp:
+    """What a complete HTTP response to a look-up means. `expected`: fields that a kept answer must have."""
+    if status == 400:
+        document = _json_object(body) or {}
+        code, message = str(document.get("error", "")), document.get("message")
+        if code in NOT_KEPT[verb] and (verb is not Verb.AUTHORIZE or message == NO_SUCH_CARD):
+            return NOT_KEPT[verb][code]
+    answer = read_answer(verb, expected, status, headers, body)
+    match answer:
+        case Done(reference, replayed=True):
+            return Kept(reference)
+        case Done():
+            return Unclear(Unclarity.UNINTELLIGIBLE, "status 200 that is no replay", may_have_acted=True)
+        case Refused(code):
+            return Unclear(Unclarity.UNINTELLIGIBLE, f"{code} for a look-up", may_have_acted=False)
+        case Unclear():
+            return answer if status < 300 else replace(answer, may_have_acted=False)  # nothing was asked for that could be done
+        case _:
+            assert_never(answer)
 
 
 def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[str, str], body: bytes) -> BankAnswer:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from bank.answer import BankAnswer, Done, Refused, Unclarity, Unclear
+from bank.answer import BankAnswer, Done, Kept, LookedUp, NotKept, Refused, Unclarity, Unclear
 from bank.transport import TOTAL_TIMEOUT_S
 from bank.window import SlidingWindow
 
@@ -124,10 +124,10 @@ def _is_within(start: datetime, now: datetime, length: timedelta) -> bool:
     return timedelta() <= now - start < length
 
 
-def is_failure(answer: BankAnswer) -> bool:
+def is_failure(answer: BankAnswer | LookedUp) -> bool:
     """Whether an answer counts against the bank: it is away or failing. Whoever says no, or nonsense, is there."""
     match answer:
-        case Done() | Refused():
+        case Done() | Refused() | Kept() | NotKept():
             return False
         case Unclear(Unclarity.NOT_SENT | Unclarity.NO_ANSWER | Unclarity.BANK_ERROR):
             return True

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, assert_never
 
 import httpx
 import orjson
 
-from bank.answer import BankAnswer, Unclarity, Unclear, read_answer
+from bank.answer import BankAnswer, Kept, LookedUp, NotKept, Unclarity, Unclear, read_answer, read_look_up
 from bank.transport import NEVER_SENT, TOTAL_TIMEOUT_S, AiohttpTransport
 from domain.card import CardDetails
+from domain.discrepancy import HoldStanding
 from domain.failpoint import Reach, pass_on
 from domain.payment import Verb
 
@@ -21,6 +22,12 @@ PATHS: Mapping[Verb, str] = {
     Verb.VOID: "/api/v1/voids",
     Verb.REFUND: "/api/v1/refunds",
 }
+# What no look-up can have an effect with, and still passes the bank's validation, so that its database answers: a card, a hold and an
+# amount that nobody has. Amounts are int64 at the bank (contract §2), so no hold, no capture and no balance reaches this one.
+NO_CARD = "0" * 13  # Luhn's sum is 0
+NO_CVV = "000"
+NO_HOLD = "auth_00000000-0000-0000-0000-000000000000"
+NO_AMOUNT = 2**63 - 1
 _HEADERS = (
     (b"Content-Type", b"application/json"),
     (b"Accept", b"application/json"),
@@ -121,6 +128,32 @@ class BankClient:
             return response
         return read_answer(verb, expected, *response)
 
+    async def look_up(self, verb: Verb, key: str, *, reference: str | None, amount_minor: int) -> LookedUp:
+        """What the bank keeps under a key, without any effect. Never raises, as `send`; not while a call with this key is under way.
+
+        `reference` and `amount_minor` are those of the operation: the hold that was to be captured or voided (of a void it may be
+        unknown), the capture that was to be refunded; none for an authorization. A kept answer that says something else is Unclear.
+
+        The bank looks for the key first, and does not compare bodies (contract §1, §5). So a body that can't be executed either
+        brings back the kept answer or is refused, and a refusal is not stored.
+        """
+        body, expected = _look_up(verb, reference, amount_minor)
+        response = await self._post(PATHS[verb], body, key)
+        if isinstance(response, Unclear):
+            return replace(response, may_have_acted=False)
+        return read_look_up(verb, expected, *response)
+
+    async def hold_standing(self, authorization: str, amount_minor: int, key: str) -> HoldStanding | Unclear:
+        """Where a hold stands, which no GET tells (contract §7.2), without any effect. `key`: one that no operation has."""
+        match await self.look_up(Verb.CAPTURE, key, reference=authorization, amount_minor=amount_minor):
+            case NotKept(hold):
+                assert hold is not None, "each refusal of a capture tells where the hold stands"
+                return hold
+            case Kept():
+                return Unclear(Unclarity.UNINTELLIGIBLE, "a key that no operation has is kept", may_have_acted=False)
+            case Unclear() as unclear:
+                return unclear
+
     async def close(self) -> None:
         """Close all connections, after the calls whose callers have left. None of those lasts longer than the transport's total."""
         if self._asking:
@@ -188,3 +221,21 @@ def _request(call: BankCall) -> tuple[Verb, dict[str, object], Mapping[str, obje
             return Verb.REFUND, body, body
         case _:
             assert_never(call)
+
+
+def _look_up(verb: Verb, reference: str | None, amount_minor: int) -> tuple[dict[str, object], Mapping[str, object]]:
+    """A body that the bank can only refuse, and the fields that a kept answer has to have."""
+    match verb:
+        case Verb.AUTHORIZE:
+            body: dict[str, object] = {"card_number": NO_CARD, "cvv": NO_CVV, "amount": NO_AMOUNT}
+            return body, {"amount": amount_minor, "currency": "USD"}
+        case Verb.CAPTURE:
+            assert reference is not None, "a capture is of a hold"
+            return {"authorization_id": reference, "amount": NO_AMOUNT}, {"authorization_id": reference, "amount": amount_minor}
+        case Verb.VOID:
+            return {"authorization_id": NO_HOLD}, {"authorization_id": reference} if reference else {}
+        case Verb.REFUND:
+            assert reference is not None, "a refund is of a capture"
+            return {"capture_id": reference, "amount": NO_AMOUNT}, {"capture_id": reference, "amount": amount_minor}
+        case _:
+            assert_never(verb)

@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 from bank.answer import (
     BANK_ERRORS,
     HARMLESS_500,
+    NO_SUCH_CARD,
     REFUSALS,
+    REPLAYED_HEADER,
     Done,
+    Kept,
+    NotKept,
     Refused,
     Unclarity,
     Unclear,
     read_answer,
+    read_look_up,
 )
 from domain.card import CardBrand, CardSummary
+from domain.discrepancy import HoldStanding
 from domain.money import Money
 from domain.payment import Payment, PaymentState, Verb
 from gateway.interpretation import interpret
@@ -199,6 +205,55 @@ def test_the_bank_may_say_how_long_to_wait_in_seconds_or_until_when(status, head
     answer = read_answer(Verb.VOID, EXPECTED[Verb.VOID], status, headers, b"")
 
     assert answer.retry_after_s == wait_s
+
+
+# What a look-up's refusal tells; every other one tells nothing.
+TELLS = {
+    (Verb.AUTHORIZE, "invalid_card", NO_SUCH_CARD): NotKept(),
+    (Verb.CAPTURE, "amount_mismatch", ""): NotKept(HoldStanding.ACTIVE),
+    (Verb.CAPTURE, "authorization_expired", ""): NotKept(HoldStanding.EXPIRED),
+    (Verb.CAPTURE, "authorization_already_used", ""): NotKept(HoldStanding.USED),
+    (Verb.VOID, "authorization_not_found", ""): NotKept(),
+    (Verb.REFUND, "amount_mismatch", ""): NotKept(),
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "message"), list(product(Verb, sorted(CODES), ["", "card number is invalid", NO_SUCH_CARD]))
+)
+def test_a_look_up_that_is_refused_tells_what_only_the_banks_database_can_have_said(verb, code, message):
+    body = json.dumps({"error": code, "message": message}).encode()
+
+    answer = read_look_up(verb, EXPECTED[verb], 400, {}, body)
+
+    told = TELLS.get((verb, code, message), None if verb is Verb.AUTHORIZE else TELLS.get((verb, code, "")))
+    if told is None:
+        assert isinstance(answer, Unclear)
+        assert not answer.may_have_acted
+    else:
+        assert answer == told
+
+
+@pytest.mark.parametrize(("verb", "status"), list(product(Verb, [402, *STATUSES])))
+def test_a_look_up_never_acted_and_is_told_nothing_by_any_other_status(verb, status):
+    for name, body in EVERY_BODY.items():
+        answer = read_look_up(verb, EXPECTED[verb], status, {}, body)
+        assert isinstance(answer, Unclear), name
+        assert answer.may_have_acted is (status < 300), name
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_a_kept_answer_is_a_replay_that_says_what_was_asked(verb):
+    body = json.dumps(GOOD[verb]).encode()
+
+    kept = read_look_up(verb, EXPECTED[verb], 200, {REPLAYED_HEADER: "true"}, body)
+    executed = read_look_up(verb, EXPECTED[verb], 200, {}, body)
+    of_another = read_look_up(verb, {**EXPECTED[verb], "status": "another"}, 200, {REPLAYED_HEADER: "true"}, body)
+
+    assert kept == Kept(next(iter(GOOD[verb].values())))
+    assert isinstance(executed, Unclear)
+    assert executed.why is of_another.why is U
+    assert executed.may_have_acted
 
 
 @given(

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bank.answer import Done, Refused, Unclarity, Unclear
+from bank.answer import Done, Kept, NotKept, Refused, Unclarity, Unclear
 from bank.breaker import (
     MIN_CALLS,
     OPENS_AT,
@@ -191,6 +191,8 @@ def test_every_answer_is_for_the_bank_or_against_it():
     assert {why: is_failure(Unclear(why, "", may_have_acted=True)) for why in Unclarity} == against
     assert not is_failure(Done("auth_1", replayed=False))
     assert not is_failure(Refused("insufficient_funds", ""))
+    assert not is_failure(Kept("auth_1"))
+    assert not is_failure(NotKept())
 
 
 class AgainstAModel(RuleBasedStateMachine):
