@@ -59,6 +59,19 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["postgres_url"] = _start_postgres()
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Figures that tests have recorded, such as how many schedules were walked."""
+    figures = [
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "figure" and report.when == "call"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(figures))
+
+
 def pytest_sessionfinish() -> None:
     """Whoever started the server stops it."""
     for server in _server:

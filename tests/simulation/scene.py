@@ -1,0 +1,109 @@
+"""Where plays take place: a virtual loop with the three logins of a real Postgres, and processes put together as `app/` does."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+
+from bank.breaker import Breaker
+from domain.ids import time_ordered_uuid
+from gateway.parts import Parts
+from gateway.sealing import CardSeal
+from persistence.database import Database
+from persistence.partners import insert_partner
+from tests.databases import DatabaseUrls
+from tests.simulation.bank_line import Line
+from tests.simulation.stage import EPOCH, GATEWAY_LOG, GO, Point, Process, Stage
+from tests.simulation.staged_parts import StagedDatabase, StagedWakeups, staged_world
+from tests.simulation.virtual_loop import VirtualLoop
+
+SEAL = CardSeal(b"m" * 32)
+PEPPER = b"p" * 32
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The loop and the logins, each with one connection: on stage no two transactions are ever in progress."""
+
+    loop: VirtualLoop
+    app: Database
+    worker: Database
+    owner: Database
+
+    async def partner(self, number: int) -> UUID:
+        """A partner of this number."""
+        partner_id = time_ordered_uuid(EPOCH, number)
+        async with self.owner.without_tenant() as tx:
+            await insert_partner(tx, partner_id=partner_id, name=f"Partner {number}", created_at=EPOCH)
+        return partner_id
+
+    async def sweep(self) -> None:
+        """Empty every table that belongs to partners, so that the next play finds what the first one found."""
+        async with self.owner.without_tenant() as tx:
+            await tx.execute(text("truncate partners cascade"))
+
+    async def forget_open_attempts(self) -> None:
+        """Let nobody find what was left undone."""
+        async with self.owner.without_tenant() as tx:
+            await tx.execute(text("update attempts set lease_until = 'infinity' where closed_at is null"))
+
+    def parts(self, stage: Stage, process: Process, line: Line, wakeups: StagedWakeups) -> Parts:
+        """What a process's gateway works with."""
+        return Parts(
+            database=StagedDatabase(stage, self.app),  # type: ignore[arg-type]
+            bank=line.client(process),
+            world=staged_world(stage, process),
+            seal=SEAL,
+            fingerprint_secret=PEPPER,
+            wakeups=wakeups,
+            breaker=Breaker(stage.random),
+        )
+
+    def watch(self, stage: Stage) -> StagedDatabase:
+        """What a worker looks for work with."""
+        return StagedDatabase(stage, self.worker)
+
+
+@asynccontextmanager
+async def scene(urls: DatabaseUrls) -> AsyncIterator[Scene]:
+    """The logins, connected for as long as it lasts. On a virtual loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    opened = [Database(url, pool_size=1) for url in (urls.app, urls.worker, urls.owner)]
+    try:
+        yield Scene(loop, *opened)
+    finally:
+        for database in opened:
+            await database.close()
+
+
+@contextmanager
+def virtual_runner() -> Iterator[asyncio.Runner]:
+    """Runs coroutines on a virtual loop."""
+    level = GATEWAY_LOG.level
+    GATEWAY_LOG.setLevel(logging.ERROR)  # it warns of each lost lease, and here leases get lost by the thousand
+    try:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            yield runner
+    finally:
+        GATEWAY_LOG.setLevel(level)
+
+
+class Straight:
+    """The director of rehearsals: everybody in the order of arrival, and nothing goes wrong."""
+
+    def choose(self, points: Sequence[Point]) -> tuple[Point, str]:
+        return points[0], GO
+
+    def dies_at(self, *_: object) -> bool:
+        return False
+
+
+async def settled(process: Process) -> None:
+    """Return when a process has nothing under way."""
+    while process.tasks:
+        await asyncio.wait(set(process.tasks))
