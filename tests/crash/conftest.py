@@ -10,27 +10,36 @@ from pathlib import Path
 import pytest
 
 from app.embedded.postgres import TEST_SETTINGS, EmbeddedPostgres
+from tests.crash.nursery import Nursery
 from tests.crash.site import Site
 from tests.databases import drop_database, make_database, make_template
 
 
 @pytest.fixture(scope="session")
-def site(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def nursery() -> Iterator[Nursery]:
+    """Where processes come from."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def site(nursery: Nursery, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A bank, an API, a worker and a database."""
-    with _site(postgres_url, tmp_path_factory.mktemp("site")) as made:
+    with _site(nursery, postgres_url, tmp_path_factory.mktemp("site")) as made:
         assert made.api.is_alive and made.worker.is_alive  # started now, so that they are there when the first ones die
         yield made
 
 
 @pytest.fixture(scope="session")
-def fragile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def fragile_site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site on a server of its own, which may be killed: what it has said to be committed is so, unlike in the suite's."""
     folder = Path(tempfile.mkdtemp(prefix="partner-api-crash-"))
     server = EmbeddedPostgres(folder, settings={**TEST_SETTINGS, "synchronous_commit": "on"})
     try:
         server.start()
         asyncio.run(make_template(server.url))
-        with _site(server.url, tmp_path_factory.mktemp("fragile-site")) as made:
+        with _site(nursery, server.url, tmp_path_factory.mktemp("fragile-site")) as made:
             yield made
     finally:
         server.stop()
@@ -38,9 +47,9 @@ def fragile_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def _site(server_url: str, folder: Path) -> Iterator[Site]:
+def _site(nursery: Nursery, server_url: str, folder: Path) -> Iterator[Site]:
     urls = asyncio.run(make_database(server_url))
-    made = Site(urls, folder)
+    made = Site(nursery, urls, folder)
     yield made
     made.close()
     asyncio.run(drop_database(server_url, urls))

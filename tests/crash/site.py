@@ -31,6 +31,7 @@ from persistence.attempts import GIVEN_BACK
 from persistence.database import Database
 from persistence.partners import insert_partner
 from tests.app.serving import CARD, NOWHERE, PAYMENT, SECRETS, id_of, mutation, settings_for
+from tests.crash.nursery import Nursery
 from tests.crash.processes import ApiProcess, Process, until
 from tests.databases import DatabaseUrls
 
@@ -120,14 +121,14 @@ class Wish:
 class Site:
     """What lives: a bank, `api` and `worker`. What is started besides is meant to die."""
 
-    def __init__(self, urls: DatabaseUrls, folder: Path) -> None:
+    def __init__(self, nursery: Nursery, urls: DatabaseUrls, folder: Path) -> None:
+        self._nursery = nursery
         self.urls = urls
         self._folder = folder
-        self._started: list[Process] = []
+        self._started = 0
         self._ports = free_port(), free_port()
         door, control = (claim.number for claim in self._ports)
-        arguments = ("bank", "--port", str(door), "--control-port", str(control))
-        self._remember(Process(self._log("bank"), *arguments, environment=QUIET_BANK))
+        self._start("bank", "--port", str(door), "--control-port", str(control), environment=QUIET_BANK)
         self.bank_url, self._control = f"http://127.0.0.1:{door}", f"http://127.0.0.1:{control}"
 
     @cached_property
@@ -146,12 +147,12 @@ class Site:
 
     def start_api(self, failpoint: str = "", **settings: object) -> ApiProcess:
         """Another API; armed, it is going to die."""
-        return self._remember(ApiProcess(self._log("api"), environment=self._environment(failpoint, settings)))
+        return ApiProcess(self._nursery, self._log("api"), environment=self._environment(failpoint, settings))
 
     def start_worker(self, failpoint: str = "", **settings: object) -> Process:
         """Another worker."""
         own = {"worker_database_url": self.urls.worker, **settings}
-        return self._remember(Process(self._log("worker"), "work", environment=self._environment(failpoint, own)))
+        return self._start("work", environment=self._environment(failpoint, own))
 
     @contextmanager
     def worker_frozen(self) -> Iterator[None]:
@@ -162,19 +163,15 @@ class Site:
         finally:
             self.worker.thaw()
 
-    @contextmanager
-    def another_worker(self) -> Iterator[Process]:
+    @asynccontextmanager
+    async def another_worker(self) -> AsyncIterator[Process]:
         """A worker that has just been started, for a while."""
         worker = self.start_worker()
-        try:
-            yield worker
-        finally:
-            worker.clear_away()
+        yield worker
+        await worker.killed()
 
     def close(self) -> None:
-        """End everything that was started here."""
-        for process in self._started:
-            process.clear_away()
+        """Give the ports back."""
         for claim in self._ports:
             claim.close()
 
@@ -264,12 +261,12 @@ class Site:
         finally:
             await connection.close()
 
-    def _log(self, name: str) -> Path:
-        return self._folder / f"{len(self._started)}-{name}.log"
+    def _start(self, *arguments: str, environment: dict[str, str]) -> Process:
+        return Process(self._nursery, self._log(arguments[0]), *arguments, environment=environment)
 
-    def _remember(self, process: Any) -> Any:
-        self._started.append(process)
-        return process
+    def _log(self, name: str) -> Path:
+        self._started += 1
+        return self._folder / f"{self._started}-{name}.log"
 
     def _environment(self, failpoint: str, settings: dict[str, object]) -> dict[str, str]:
         given = {

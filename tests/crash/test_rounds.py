@@ -55,7 +55,7 @@ async def test_old_holds_are_released_once_whenever_a_worker_dies_over_it(site: 
             victim = site.start_worker(f"holds-expired:{passing}")
             await victim.fell_at(Failpoint.HOLDS_EXPIRED)
             left = await now()
-            with site.another_worker():  # begins with a round
+            async with site.another_worker():  # begins with a round
                 await until(all_expired, "the expiry of both")
         await site.leases_run_out(wishes)
     await site.nothing_is_open(wishes)
@@ -97,7 +97,7 @@ async def test_old_keys_are_forgotten_whenever_a_worker_dies_over_it(site: Site,
             victim = site.start_worker(f"keys-reaped:{passing}")
             await victim.fell_at(Failpoint.KEYS_REAPED)
             left = await count()
-            with site.another_worker():  # begins with a round
+            async with site.another_worker():  # begins with a round
                 await until(none_is_left, "the forgetting of both")
     await site.verify()
     again = [await wish.ask(site.api) for wish in wishes]
