@@ -28,7 +28,7 @@ async def endings(site: Site, wishes: Sequence[Wish]) -> list[Ending]:
     receipts = [await wish.partner.receipt(answer["payment"]["id"]) for wish, answer in zip(wishes, answers, strict=True)]  # I2
 
     assert again == [{**answer, "replayed": True} for answer in answers], "an outcome that was told is told again"
-    await site.verify(answers)
+    await site.verify(wishes, answers)
     return [
         Ending(wish.verb, answer, receipt, await _outcome(wish, receipt))
         for wish, answer, receipt in zip(wishes, answers, receipts, strict=True)

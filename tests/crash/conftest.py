@@ -50,6 +50,9 @@ def fragile_site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> 
 def _site(nursery: Nursery, server_url: str, folder: Path) -> Iterator[Site]:
     urls = asyncio.run(make_database(server_url))
     made = Site(nursery, urls, folder)
-    yield made
-    made.close()
-    asyncio.run(drop_database(server_url, urls))
+    try:
+        yield made
+        asyncio.run(made.verify())
+    finally:
+        made.close()
+        asyncio.run(drop_database(server_url, urls))

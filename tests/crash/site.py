@@ -239,12 +239,22 @@ class Site:
         """What the bank did."""
         return await fetch_ledger(self._control)
 
-    async def verify(self, answers: Iterable[Any] = ()) -> None:
-        """The invariants, for everything that ever happened at this site. Nothing may be open; `answers`: what clients were told."""
+    async def verify(self, wishes: Iterable[Wish] | None = None, answers: Iterable[Any] = ()) -> None:
+        """The invariants, for these partners, or for everything that ever happened at this site. Nothing of it may be open.
+
+        `answers`: what clients were told.
+        """
+        tenants = None if wishes is None else _tenants(wishes)
         acknowledged = {id_of(answer["payment"]["id"]): frozenset({answer["payment"]["state"]}) for answer in answers}
         owner = Database(self.urls.owner, pool_size=1)
-        ledger = await self.ledger()
-        found = await verify(owner, ledger, now=datetime.now(UTC), acknowledged=acknowledged)
+        found = await verify(
+            owner,
+            await self.ledger(),
+            now=datetime.now(UTC),
+            tenants=tenants,
+            acknowledged=acknowledged,
+            bank_is_ours=tenants is None,
+        )
         await owner.close()
         assert found.is_right, found.violations
 

@@ -59,7 +59,7 @@ async def test_old_holds_are_released_once_whenever_a_worker_dies_over_it(site: 
                 await until(all_expired, "the expiry of both")
         await site.leases_run_out(wishes)
     await site.nothing_is_open(wishes)
-    await site.verify()
+    await site.verify(wishes)
 
     assert left == ({"AUTHORIZED": 2} if passing == 1 else {"AUTHORIZED": 1, "EXPIRED": 1})
     assert (await site.owner_fetch(expiries, tenants))[0]["count"] == 2
@@ -99,7 +99,7 @@ async def test_old_keys_are_forgotten_whenever_a_worker_dies_over_it(site: Site,
             left = await count()
             async with site.another_worker():  # begins with a round
                 await until(none_is_left, "the forgetting of both")
-    await site.verify()
+    await site.verify(wishes)
     again = [await wish.ask(site.api) for wish in wishes]
 
     assert left == 3 - passing
