@@ -33,6 +33,7 @@ TRIES_AT_ONCE_UNREACHED = 3  # no connection three times in a row: the bank is a
 ROUND_S = 30.0  # a bank that answers nothing takes 14 s for a try; who drives this holds a slot that another could use
 RETRY_BASE_S, RETRY_CAP_S = 0.2, 2.0  # an error of the bank's is over in an instant; a client is waiting
 REST_BASE_S, REST_CAP_S = 1.0, 30.0  # between rounds; two minutes after the bank is back nothing may be open any more
+IN_DOUBT_AFTER, REST_IN_DOUBT_S = 3, 45.0  # tries of an authorization without an answer: the next one may leave another hold
 DATABASE_PAUSE_S = 0.5  # between two tries to write down what the bank said
 BANK_KEY_S = 23 * 3600.0  # the bank keeps a key for about 24 hours (contract §5); after that it is a new operation
 REST_OF_EXPIRED_S = 3600.0  # an attempt that only an operator can settle is looked at this often
@@ -68,7 +69,7 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
             case Unclear(why):
                 log.info("%s %s, try %d: %s %s", attempt.verb.value, attempt.bank_key, attempt.tries, why, answer.detail)
                 unreached = unreached + 1 if why is Unclarity.NOT_SENT else 0
-                enough = round_try == TRIES_AT_ONCE or unreached == TRIES_AT_ONCE_UNREACHED
+                enough = round_try == TRIES_AT_ONCE or unreached == TRIES_AT_ONCE_UNREACHED or _is_in_doubt(attempt, answer)
                 if enough or parts.world.now() >= deadline or not parts.retries.withdraw(parts.world.now()):
                     await _give_back(parts, tenant_id, attempt, answer)
                     return None
@@ -139,12 +140,19 @@ def _is_unsafe_to_ask(attempt: Attempt, now: datetime) -> bool:
     return attempt.verb is Verb.AUTHORIZE and attempt.unanswered > 0 and forgotten
 
 
+def _is_in_doubt(attempt: Attempt, answer: Unclear) -> bool:
+    """Whether an authorization was sent so often without an answer that haste may cost the customer hold after hold."""
+    return attempt.verb is Verb.AUTHORIZE and attempt.unanswered + answer.may_have_acted >= IN_DOUBT_AFTER
+
+
 async def _give_back(parts: Parts, tenant_id: UUID, attempt: Attempt, answer: Unclear) -> None:
     """Leave the attempt open for recovery, due after a rest, and flag its payment once the bank has been odd for long."""
     rest_s = max(
         backoff_s(max(attempt.tries, 1), base_s=REST_BASE_S, cap_s=REST_CAP_S, random=parts.world.random()),
         min(answer.retry_after_s or 0.0, REST_CAP_S),
     )
+    if _is_in_doubt(attempt, answer):
+        rest_s = max(rest_s, REST_IN_DOUBT_S * (1 + parts.world.random() / 3))
     odd = answer.why is Unclarity.UNINTELLIGIBLE and attempt.tries >= TRIES_BEFORE_REVIEW
     flag = ReviewReason.BANK_UNINTELLIGIBLE if odd else None
     await _rest(parts, tenant_id, attempt, rest_s, unanswered=int(answer.may_have_acted), flag=flag)

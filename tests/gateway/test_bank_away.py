@@ -5,9 +5,9 @@ import pytest
 
 from bank.breaker import BreakerState
 from bank.retry_budget import FREE_RETRIES_PER_S, WINDOW_S
-from domain.payment import PaymentState
+from domain.payment import PaymentState, ReviewReason
 from gateway.attempts import begin_authorizations
-from gateway.driving import ROUND_S, TRIES_AT_ONCE, drive
+from gateway.driving import IN_DOUBT_AFTER, REST_IN_DOUBT_S, ROUND_S, TRIES_AT_ONCE, drive
 from persistence.attempts import GIVEN_BACK, open_attempts_of
 from persistence.payments import get_payments
 
@@ -132,3 +132,26 @@ async def test_a_bank_that_fails_half_of_the_time_is_asked_on(parts, gateway, te
 
     assert {answer.payment.state for answer in answers} == {PaymentState.AUTHORIZED}
     assert parts.breaker.state(parts.world.now()) is BreakerState.CLOSED
+
+
+async def test_an_authorization_that_brings_no_answer_again_and_again_is_asked_seldom(
+    parts, gateway, tenant, wish, line, recovery, here, ledger
+):
+    """Each try may leave a hold of its own, when the bank loses its key; an answer that is lost on the way leaves none."""
+    line.accidents = ["lost key"] * 1000
+
+    answer = await gateway.authorize(tenant, wish(amount=777))
+    for _ in range(int(600 / 5)):
+        here.pass_by(5)
+        await recovery.run_once()
+
+    holds = [hold for hold in (await ledger())["authorizations"] if hold["amount"] == answer.payment.amount.minor_units]
+    assert IN_DOUBT_AFTER < len(holds) <= IN_DOUBT_AFTER + 600 / REST_IN_DOUBT_S
+    line.accidents = []
+    here.pass_by(120)
+    while await recovery.run_once():
+        pass
+    async with parts.database.tenant(tenant) as tx:
+        payment = (await get_payments(tx, tenant, [answer.payment.id]))[answer.payment.id]
+    assert payment.state is PaymentState.AUTHORIZED
+    assert payment.review_reasons == {ReviewReason.POSSIBLE_ORPHAN_HOLD}
