@@ -94,6 +94,14 @@ class KeySettings(OwnerSettings):
     )
 
 
+class VerifySettings(OwnerSettings):
+    """For `partner-api verify`."""
+
+    bank_control_url: HttpUrl | None = Field(
+        None, description="The mock bank's control address, to compare our books with its ledger. A real bank has none."
+    )
+
+
 class ServeSettings(Settings):
     """For `partner-api serve`."""
 
@@ -151,7 +159,7 @@ class WorkSettings(ServeSettings):
     )
 
 
-ALL = (MigrateSettings, KeySettings, WorkSettings)
+ALL = (MigrateSettings, KeySettings, VerifySettings, WorkSettings)
 _S = TypeVar("_S", bound=Settings)
 
 

@@ -112,6 +112,7 @@ async def verify(
     Raises DatabaseAway, and `bank.ledger.NotALedger`; what `look_again` raises passes.
     """
     ledger = None if ledger_document is None else LedgerIndex(read_ledger(ledger_document))
+    del ledger_document  # as large as the index; whoever called may have kept none
     given = Circumstances(now=now, open_bound_s=open_bound_s, ledger=ledger, acknowledged=acknowledged or {})
     result = Verification(ledger is not None, bank_is_ours, acknowledged is not None)
     check = _Check(database, given, result, look_again)

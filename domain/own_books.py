@@ -119,11 +119,11 @@ def changes_are_told_once(history: History, given: Circumstances) -> Checked:  #
         *_outcomes(history),
         *_references(history),
     ]
-    attempts = [(f"{each.verb} {each.bank_key}", each.resolution) for each in history.attempts if not each.is_open]
-    events = [(f"event #{event.sequence}", event.payment) for event in history.events]
-    for name, snapshot in (*attempts, *events):
-        if snapshot is not None:
-            found += _tells_the_same(history, name, snapshot)
+    for attempt in history.attempts:
+        if attempt.resolution is not None:
+            found += _tells_the_same(history, attempt.resolution, f"{attempt.verb} {attempt.bank_key}")
+    for event in history.events:
+        found += _tells_the_same(history, event.payment, f"event #{event.sequence}")
     return Checked(len(history.payment.reached), tuple(found))
 
 
@@ -152,13 +152,16 @@ def _outcomes(history: History) -> Iterator[Violation]:
     """What an attempt came to is possible, is not lost, and is flagged where the bank refused what our books allow."""
     reached = history.payment.reached
     for attempt, outcome in _closed(history):
-        what = f"{attempt.verb} {attempt.bank_key} came to {outcome}"
         if outcome not in reached:
-            yield _violation(Breach.LOST_OUTCOME, history, f"{what}, reached: {', '.join(reached)}")
+            breach = Breach.LOST_OUTCOME
         elif outcome not in _COMES_TO.get(attempt.verb, ()):
-            yield _violation(Breach.IMPOSSIBLE_OUTCOME, history, what)
+            breach = Breach.IMPOSSIBLE_OUTCOME
         elif outcome == _STARTS_FROM[attempt.verb] and not history.is_excused(ReviewReason.BANK_DISAGREES):
-            yield _violation(Breach.UNFLAGGED_REFUSAL, history, f"{what}, which it was before")
+            breach = Breach.UNFLAGGED_REFUSAL
+        else:
+            continue
+        ours = f"{attempt.verb} {attempt.bank_key} came to {outcome}, reached: {', '.join(reached)}"
+        yield _violation(breach, history, ours)
 
 
 def _closed(history: History) -> list[tuple[AttemptRecord, str | None]]:
@@ -183,7 +186,7 @@ def _references(history: History) -> Iterator[Violation]:
             yield _violation(Breach.SURPLUS_REFERENCE, history, f"{payment.state}, {name} {reference}")
 
 
-def _tells_the_same(history: History, name: str, snapshot: Snapshot) -> Iterator[Violation]:
+def _tells_the_same(history: History, snapshot: Snapshot, name: str) -> Iterator[Violation]:
     """A stored document's terms are the payment's, and so are the references that it had by then."""
     payment = history.payment
     if snapshot.terms != payment.terms:

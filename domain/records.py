@@ -7,12 +7,18 @@ is judged instead of raising an error. The enumerations are texts too, so both c
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from domain.ids import IdKind, encode_id
 from domain.payment import BankReferences
 
 MAX_GAPS = 50  # gaps that are named; a sequence with more of them is not mended by hand
+
+
+@lru_cache(maxsize=64)  # a payment's few attempts are asked for their keys by one rule after the other
+def _bank_key(attempt_id: UUID) -> str:
+    return encode_id(IdKind.ATTEMPT, attempt_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class AttemptRecord:
     @property
     def bank_key(self) -> str:
         """The Idempotency-Key at the bank."""
-        return encode_id(IdKind.ATTEMPT, self.id)
+        return _bank_key(self.id)
 
     @property
     def is_open(self) -> bool:

@@ -15,20 +15,14 @@ OPEN_BOUND_S = 120.0  # two minutes after the bank is back nothing is open any m
 class Invariant(Enum):
     """What must hold at any moment, whatever has failed. `things` says what is counted when it is checked."""
 
-    I1 = (
-        "The bank holds a payment's money once, takes it at most once, pays it back at most once; a doubt is flagged.",
-        "payments",
-    )
-    I2 = ("What was acknowledged is there, and has not gone back.", "acknowledged ids")
-    I3 = (
-        "Every event follows the state machine, its time never runs backwards, and the last one tells the payment's state.",
-        "events",
-    )
-    I4 = ("Nothing stays open beyond the bound, and whatever is open can end.", "open attempts")
-    I5 = ("The bank did what the payment's state says, under the references that we know.", "payments compared")
-    I6 = ("Each state change has exactly one event and one attempt that explains it, and all tell the same.", "state changes")
-    I7 = ("A partner's events are numbered from 1 without a gap, and the counter stands at the last.", "event numbers")
-    I9 = ("No attempt keeps a card beyond its end.", "closed attempts")
+    I1 = ("Money is held once, taken once, paid back once; a doubt is flagged.", "payments")
+    I2 = ("What was acknowledged is there, and has not gone back.", "ids")
+    I3 = ("Events follow the state machine, and lead to the payment's state.", "events")
+    I4 = ("Nothing is open for too long, and whatever is open can end.", "attempts")
+    I5 = ("The bank did what the state says, under the references we know.", "payments")
+    I6 = ("Each change has one event and one attempt, and all tell the same.", "changes")
+    I7 = ("A partner's events are numbered 1, 2, 3 … up to its counter.", "numbers")
+    I9 = ("No attempt keeps a card beyond its end.", "attempts")
 
     def __init__(self, sentence: str, things: str) -> None:
         self.sentence = sentence

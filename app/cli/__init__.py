@@ -19,6 +19,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "demo": "app.cli.demo",
     "partners": "app.cli.partners",
     "keys": "app.cli.keys",
+    "verify": "app.cli.verify",
 }
 T = TypeVar("T")
 
