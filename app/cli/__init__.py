@@ -78,7 +78,7 @@ def main() -> None:
     from app.settings import SettingsError  # noqa: PLC0415
 
     try:
-        partner_api(standalone_mode=False)
+        partner_api(prog_name="partner-api", standalone_mode=False)  # also when called as a module
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

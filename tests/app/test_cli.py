@@ -69,7 +69,7 @@ def test_every_command_explains_itself(run: Run, name: str) -> None:
     code, out, _ = run(name, "--help")
 
     assert code == 0
-    assert out.startswith(f"Usage: partner-api {name}") or out.startswith(f"Usage: {Path(sys.argv[0]).name} {name}")
+    assert out.startswith(f"Usage: partner-api {name} ")
     assert len(out.splitlines()) > 3
 
 
