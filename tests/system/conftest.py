@@ -21,6 +21,7 @@ from tests.app.serving import CARD, mutation
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAOS = {"FAILURE_RATE": "0.05", "MIN_LATENCY_MS": "10", "MAX_LATENCY_MS": "200", "BANK_SEED": "7"}
+DIALS = {"failure_rate": 0.05, "min_latency_ms": 10, "max_latency_ms": 200}  # the same: every test finds them so
 STARTS_WITHIN_S, STOPS_WITHIN_S = 60.0, 40.0
 PATIENCE_S = 60.0  # a bound, never a pause: a lease of a killed process runs out after 20 s
 POLL_S = 0.1
@@ -31,6 +32,7 @@ fragment Receipt on Payment {
   history { state } bankReferences { authorization capture void refund }
 }
 """
+ORDER = "query ($id: String!) { orderPayment(orderId: $id) { payment { id } } }"
 PAYMENT = f"query ($id: ID!) {{ payment(id: $id) {{ ...Receipt }} }} {FIELDS}"
 
 
@@ -40,9 +42,10 @@ class System:
     def __init__(self, folder: Path, *arguments: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PARTNER_API_")}
         self.errors_file = folder / "stderr"
+        self.data = folder / "data"
         with self.errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "up", "--json", "--port", "0", "--data", str(folder / "data"), *arguments],
+                [sys.executable, "-m", "app", "up", "--json", "--port", "0", "--data", str(self.data), *arguments],
                 cwd=ROOT,
                 env={**kept, **CHAOS},
                 stdout=subprocess.PIPE,
@@ -138,6 +141,10 @@ class Shop:
     async def receipt(self, payment: str) -> Any:
         return (await self.ask(PAYMENT, id=payment))["payment"]
 
+    async def order(self, order_id: str) -> Any:
+        """The order's payment, or None when there is none yet."""
+        return (await self.ask(ORDER, id=order_id))["orderPayment"]["payment"]
+
     async def _settled(self, payment: str) -> Any:
         receipt = await self.receipt(payment)
         return receipt if receipt["state"] != "PENDING" and receipt["pendingOperation"] is None else None
@@ -174,7 +181,9 @@ async def shop(system: System, request: pytest.FixtureRequest) -> AsyncIterator[
     """A client of the module's system, with orders of the test's own."""
     headers = {"Authorization": f"Bearer {system.ready['api_key']}"}
     async with httpx.AsyncClient(headers=headers, limits=LIMITS, timeout=20, trust_env=False) as http:
-        yield Shop(http, system, request.node.name[:60])
+        made = Shop(http, system, request.node.name[:60])
+        yield made
+        await made.weather(**DIALS, clear_faults=True)
 
 
 def judge(ledger: Any, receipts: list[Any]) -> list[str]:

@@ -1,13 +1,17 @@
 """Two API processes at one address, and one idempotency key."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 AT_ONCE, ROUNDS = 100, 10
+Until = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +23,12 @@ def system(started: Callable[..., Any]) -> Any:
 def sockets(pid: int) -> int:
     """How many sockets a process holds."""
     return sum(str(each.readlink()).startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
+async def once(shop: Any, wish: Any) -> Any:
+    """Over a connection of its own, so that both processes have some."""
+    async with shop.another_client() as client:
+        return await client.authorize(wish)
 
 
 async def test_one_key_used_a_hundred_times_at_once_over_both_has_one_effect(
@@ -53,11 +63,66 @@ async def test_a_key_whose_request_runs_in_one_process_is_waited_for_in_the_othe
     """A connection for each request, so that they are spread; the answer is the outcome, not PENDING."""
     wishes = [shop.wish() for _ in range(10)]
 
-    async def once(wish: Any) -> Any:
-        async with shop.another_client() as client:
-            return await client.authorize(wish)
-
-    answers = await asyncio.gather(*(once(wish) for wish in wishes for _ in range(4)))
+    answers = await asyncio.gather(*(once(shop, wish) for wish in wishes for _ in range(4)))
 
     assert {answer["payment"]["state"] for answer in answers} == {"AUTHORIZED"}
     assert sorted(answer["replayed"] for answer in answers) == [False] * 10 + [True] * 30
+
+
+async def test_redis_is_flushed_and_killed_under_load_and_nothing_is_lost(
+    shop: Any, system: Any, disagreements: Callable[[list[Any]], Awaitable[list[str]]], until: Until
+) -> None:
+    """It only carries wake-ups: who waits for the other process's answer finds it without, and so does who asks later."""
+    wishes = [shop.wish() for _ in range(20)]
+    requests = [asyncio.create_task(once(shop, wish)) for wish in wishes for _ in range(3)]
+
+    async def some_are_answered() -> bool:
+        return any(request.done() for request in requests)
+
+    await until(some_are_answered)
+    async with redis.asyncio.Redis.from_url(system.ready["redis_url"]) as client:
+        await client.flushall()
+    system.kill("redis")
+    answers = await asyncio.gather(*requests)
+    later = [await once(shop, wish) for wish in wishes]
+    receipts = [await shop.settled(answer["payment"]["id"]) for answer in later]
+
+    assert [answer["payment"]["id"] for answer in answers[::3]] == [receipt["id"] for receipt in receipts]
+    assert {len({answer["payment"]["id"] for answer in answers[at : at + 3]}) for at in range(0, 60, 3)} == {1}
+    assert {answer["payment"]["state"] for answer in (*answers, *later)} == {"AUTHORIZED"}
+    assert {answer["replayed"] for answer in later} == {True}
+    assert await disagreements(receipts) == []
+
+
+async def test_a_process_that_is_told_to_stop_finishes_what_it_has_asked_the_bank(
+    shop: Any, system: Any, disagreements: Callable[[list[Any]], Awaitable[list[str]]], until: Until
+) -> None:
+    """SIGTERM under load: each call gets the bank's answer, so nothing is in doubt and the bank loses no key.
+
+    Half of the clients wait for it. The calls of the others belong to no request, and are waited for all the same.
+    """
+    await shop.weather(failure_rate=0, min_latency_ms=2000, max_latency_ms=2500)
+    wishes = [{**shop.wish(), "wait": wait} for wait in ("OUTCOME", "ACCEPTANCE") for _ in range(20)]
+    log = system.data / "logs" / "api-1.log"
+
+    async def all_are_at_the_bank() -> bool:
+        return all(await asyncio.gather(*(shop.order(wish["orderId"]) for wish in wishes)))
+
+    async def has_stopped() -> bool:
+        return "left to recovery" in log.read_text()
+
+    orders = [asyncio.create_task(once(shop, wish)) for wish in wishes]
+    await until(all_are_at_the_bank)
+    os.kill(system.ready["pids"]["api"][0], signal.SIGTERM)
+    answers = await asyncio.gather(*orders)
+    await until(has_stopped)
+    receipts = [await shop.settled(answer["payment"]["id"]) for answer in answers]
+    ledger = await shop.ledger()
+
+    assert "stopped; 0 payments are left to recovery" in log.read_text()
+    assert {receipt["state"] for receipt in receipts} == {"AUTHORIZED"}
+    assert [receipt["orderId"] for receipt in receipts if receipt["reviewReasons"]] == []
+    assert {each["idempotency_key"] for each in ledger["authorizations"]} == {
+        each["idempotency_key"] for each in ledger["idempotency_keys"]
+    }
+    assert await disagreements(receipts) == []
