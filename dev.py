@@ -6,6 +6,7 @@
     python3 dev.py test    run the tests, on all cores; arguments go to pytest
     python3 dev.py check   format, lint, types and import rules
     python3 dev.py bench   run the benchmarks
+    python3 dev.py chaos   load everything while its parts are killed and cut off, then compare with the bank's books
     python3 dev.py clean   remove data and caches; with --all the installed packages too
     python3 dev.py lock    write the two requirements.lock anew from pyproject.toml
 
@@ -255,6 +256,10 @@ def bench(*arguments: str) -> int:
     return subprocess.call([str(PYTHON), "-m", "bench", *arguments])
 
 
+def chaos(*arguments: str) -> int:
+    return become("-m", "tests.chaos", *arguments)
+
+
 def check(*_: str) -> int:
     """All of them, also after one has failed; side by side, since most wait for the slowest."""
     ensure()
@@ -319,7 +324,7 @@ def lock(*_: str) -> int:
     return 0
 
 
-COMMANDS = {"run": run, "demo": demo, "test": test, "check": check, "bench": bench, "clean": clean, "lock": lock}
+COMMANDS = {"run": run, "demo": demo, "test": test, "check": check, "bench": bench, "chaos": chaos, "clean": clean, "lock": lock}
 
 
 def main(arguments: list[str]) -> int:

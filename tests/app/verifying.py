@@ -54,9 +54,7 @@ class Till:
         """A payment that came into this state."""
         if state is S.PENDING:
             self.line.accidents = ["reset"] * 6
-            payment = await self.authorize()
-            self.line.accidents = []
-            return payment
+            return await self.authorize()
         if state is S.DECLINED:
             return await self.authorize(amount=100_000_000)
         payment = await self.authorize()

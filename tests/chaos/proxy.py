@@ -159,44 +159,41 @@ class Proxy:
         self._target_port = target_port
         self._claim = free_port()  # it stays ours while nobody listens
         self._flowing = asyncio.Event()
-        self._accepting: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
-        self._open: dict[asyncio.Task[None], Connection] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._gateways: set[Connection] = set()
 
     @property
     def url(self) -> str:
         """What the gateway takes for the bank's address."""
         return f"http://{LOOPBACK}:{self._claim.number}"
 
-    async def set_line(self, line: Line) -> None:
+    def set_line(self, line: Line) -> None:
         """Change how the line is."""
         self.line = line
-        if self._accepting:
-            self._accepting.cancel()
-            await asyncio.wait([self._accepting])
-            self._accepting = None
+        loop = asyncio.get_running_loop()
         match line:
             case Line.UP:
                 self._flowing.set()
-                self._accepting = asyncio.create_task(self._accept(self._listen()))
+                loop.add_reader(self._listen(), self._accept)
             case Line.SILENT:
-                self._listen()
                 self._flowing.clear()
+                loop.remove_reader(self._listen())
             case Line.DOWN:
                 self._flowing.set()
                 if self._listener:
+                    loop.remove_reader(self._listener)
                     self._listener.close()
                     self._listener = None
-                for connection in self._open.values():
+                for connection in self._gateways:
                     connection.reset()
 
     async def close(self) -> None:
         """Reset everything and give the port back."""
-        await self.set_line(Line.DOWN)
-        for task in self._open:
+        self.set_line(Line.DOWN)
+        for task in self._serving:
             task.cancel()
-        if self._open:
-            await asyncio.wait(list(self._open))
+        await asyncio.gather(*self._serving, return_exceptions=True)
         self._claim.close()
 
     def _listen(self) -> socket.socket:
@@ -208,19 +205,23 @@ class Proxy:
             self._listener.setblocking(False)
         return self._listener
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            accepted, _ = await loop.sock_accept(listener)
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            gateway = Connection(*await asyncio.open_connection(sock=accepted, limit=MAX_HEAD_BYTES))
-            task = asyncio.create_task(self._serve(gateway))
-            self._open[task] = gateway
-            task.add_done_callback(self._open.pop)
+    def _accept(self) -> None:
+        """All that wait. One at a time would, on a busy machine, accept only those who have given up waiting by then."""
+        assert self._listener
+        with suppress(BlockingIOError):
+            while True:
+                accepted, _ = self._listener.accept()
+                accepted.setblocking(False)
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                task = asyncio.create_task(self._serve(accepted))
+                self._serving.add(task)
+                task.add_done_callback(self._serving.discard)
 
-    async def _serve(self, gateway: Connection) -> None:
+    async def _serve(self, accepted: socket.socket) -> None:
         """The requests of one connection, one after the other, over one connection to the bank."""
+        gateway = Connection(*await asyncio.open_connection(sock=accepted, limit=MAX_HEAD_BYTES))
         bank: Connection | None = None
+        self._gateways.add(gateway)
         try:
             bank = Connection(*await asyncio.open_connection(LOOPBACK, self._target_port, limit=MAX_HEAD_BYTES))
             while (head := await _unless_ended(bank, gateway.head())) is not None:
@@ -234,6 +235,7 @@ class Proxy:
         except (Broken, OSError):
             gateway.reset()
         finally:
+            self._gateways.discard(gateway)
             if bank:
                 await self._flowing.wait()  # in the silence the bank does not hear that the gateway has hung up either
                 bank.end()

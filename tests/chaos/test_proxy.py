@@ -72,7 +72,7 @@ async def proxy(server: Server, nap: Nap) -> AsyncIterator[Proxy]:
     """In between."""
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     made = Proxy(listening.sockets[0].getsockname()[1], sleep=nap)
-    await made.set_line(Line.UP)
+    made.set_line(Line.UP)
     yield made
     await made.close()
     listening.close()
@@ -299,12 +299,12 @@ async def test_a_line_that_is_down_refuses_and_resets_and_is_up_again_at_the_sam
     await gateway.answer()
     await gateway.ask()
 
-    await proxy.set_line(Line.DOWN)
+    proxy.set_line(Line.DOWN)
     with pytest.raises(ConnectionResetError):
         await gateway.rest()
     with pytest.raises(ConnectionRefusedError):
         await connected()
-    await proxy.set_line(Line.UP)
+    proxy.set_line(Line.UP)
     again = await connected()
     await again.ask()
 
@@ -322,14 +322,14 @@ async def test_a_silent_line_takes_requests_and_carries_nothing_until_it_is_up(
     await before.ask()
     await server_was_asked.get()
 
-    await proxy.set_line(Line.SILENT)
+    proxy.set_line(Line.SILENT)
     server.answered.clear()
     server.may_answer.set()
     await server.answered.wait()
     meanwhile = await connected()  # the kernel takes it; the proxy does not
     await meanwhile.ask()
     in_the_silence = server_was_asked.qsize()
-    await proxy.set_line(Line.UP)
+    proxy.set_line(Line.UP)
 
     assert await before.answer() == ANSWER
     assert await meanwhile.answer() == ANSWER
@@ -340,7 +340,7 @@ async def test_a_bank_that_is_away_resets_its_clients(proxy: Proxy) -> None:
     """As the address of a bank whose process died does."""
     claim = free_port()
     to_nobody = Proxy(claim.number)
-    await to_nobody.set_line(Line.UP)
+    to_nobody.set_line(Line.UP)
     async with connection_to(to_nobody) as gateway:
         await gateway.ask()
         with pytest.raises(ConnectionResetError):
