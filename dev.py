@@ -3,7 +3,7 @@
 
     python3 dev.py run     start the whole system and stay (options: python3 dev.py run --help)
     python3 dev.py demo    start it on its own, play the demo, stop it
-    python3 dev.py test    run the tests, on all cores; arguments go to pytest
+    python3 dev.py test    run the tests, on all cores; arguments go to pytest; --quick leaves out what kills processes
     python3 dev.py check   format, lint, types and import rules
     python3 dev.py bench   run the benchmarks
     python3 dev.py chaos   load everything while its parts are killed and cut off, then compare with the bank's books
@@ -247,7 +247,10 @@ def test(*arguments: str) -> int:
     os.chdir(ROOT)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
     # A whole suite on all cores; what is asked for by name in this process, where a debugger can reach it.
-    return become("-m", "pytest", *(arguments or ("-n", str(max(2, cores)))))
+    on_all_cores = ("-n", str(max(2, cores)))
+    if arguments == ("--quick",):
+        return become("-m", "pytest", *on_all_cores, "-m", "not long")
+    return become("-m", "pytest", *(arguments or on_all_cores))
 
 
 def bench(*arguments: str) -> int:

@@ -37,6 +37,7 @@ from tests.databases import DatabaseUrls, drop_database, make_database, make_tem
 
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32
+LONG_ROOMS = {"chaos", "crash", "simulation", "supervisor", "system"}
 PATIENCE_S = 60.0  # no test is about how busy the machine is
 
 _server: list[EmbeddedPostgres] = []
@@ -51,6 +52,13 @@ def _start_postgres() -> str:
         _server.append(server)
         asyncio.run(make_template(server.url))
     return _server[0].url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is in these rooms is not for every day."""
+    for item in items:
+        if LONG_ROOMS & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(optionalhook=True)
