@@ -39,6 +39,33 @@ async def test_who_wakes_up_without_a_lease_is_fenced_out(site: Site, tmp_path: 
     assert {end.verb: end.outcome for end in ends} == {verb: outcome(PAUSES[at], verb) for verb in Verb}
 
 
+async def test_who_wakes_up_while_another_holds_the_lease_leaves_it_to_him(site: Site, tmp_path: Path) -> None:
+    """Both have the bank's answer in their hands. The one who is late can only warn of a hold that nobody else knows yet."""
+    wake_up, go_on = tmp_path / "wake-up", tmp_path / "go-on"
+    at = Failpoint.BANK_ANSWER_READ
+    sleeper = site.start_api(f"{at.value}:1:hold={wake_up}", outcome_wait_s=30)
+    wishes = await site.wishes_of_many()
+
+    with site.worker_frozen():
+        asked = [asyncio.create_task(wish.ask(sleeper)) for wish in wishes]
+        await sleeper.stands_at(at, times=len(wishes))
+        await site.leases_run_out(wishes)
+        holder = site.start_worker(f"{at.value}:1:hold={go_on}")
+        await holder.stands_at(at, times=len(wishes))
+        wake_up.touch()
+        told = await asyncio.gather(*asked)
+        left_open = await site.open_attempts(wishes)
+        go_on.touch()
+        await site.nothing_is_open(wishes)
+    await holder.killed()
+    ends = await endings(site, wishes)
+
+    assert sleeper.said().count("lease lost") == len(wishes)
+    assert all(answer["payment"]["pendingOperation"] for answer in told), "it told what was so"
+    assert left_open == len(wishes)
+    assert {end.verb: end.outcome for end in ends} == {verb: outcome(Left.DOUBT, verb) for verb in Verb}
+
+
 async def test_who_wakes_up_with_another_hold_in_its_hands_says_so(site: Site, tmp_path: Path) -> None:
     """The bank answered the sleeper, forgot the key, and made another hold for those who took over."""
     go_on = tmp_path / "go-on"
