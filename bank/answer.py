@@ -56,6 +56,11 @@ class Refused:
     code: str
     message: str
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the bank says the same when its database fails in the look-up of a card (contract §7.4): worth a second question."""
+        return (self.code, self.message) == ("invalid_card", NO_SUCH_CARD)
+
 
 @dataclass(frozen=True, slots=True)
 class Unclear:

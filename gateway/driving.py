@@ -58,6 +58,8 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
             return None
         attempt, answer = asked
         await parts.world.reach(Failpoint.BANK_ANSWER_READ)
+        if isinstance(answer, Refused) and answer.is_doubtful and round_try == 1:
+            answer = Unclear(Unclarity.BANK_ERROR, "no such card, says a bank whose database may fail", may_have_acted=False)
         match answer:
             case Done() | Refused():
                 outcome = interpret(attempt.verb, payment, answer, attempt.unanswered)

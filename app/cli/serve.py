@@ -14,12 +14,13 @@ def serve(host: str, port: int, fd: int | None) -> None:
     """
     import uvicorn  # noqa: PLC0415
 
-    from app.cli import log_to_stderr  # noqa: PLC0415
+    from app.cli import allow_many_connections, log_to_stderr  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
     from app.settings import ServeSettings, read_settings  # noqa: PLC0415
 
     settings = read_settings(ServeSettings)
     log_to_stderr(settings.log_level)
+    allow_many_connections()
     uvicorn.run(
         create_app(settings),
         host=host,

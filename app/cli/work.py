@@ -9,10 +9,11 @@ def work() -> None:
 
     On SIGTERM it takes nothing new and finishes what is under way at the bank.
     """
-    from app.cli import log_to_stderr, run  # noqa: PLC0415
+    from app.cli import allow_many_connections, log_to_stderr, run  # noqa: PLC0415
     from app.settings import WorkSettings, read_settings  # noqa: PLC0415
     from app.worker import work_until_stopped  # noqa: PLC0415
 
     settings = read_settings(WorkSettings)
     log_to_stderr(settings.log_level)
+    allow_many_connections()
     run(work_until_stopped(settings))

@@ -237,3 +237,18 @@ def test_it_can_be_called_as_a_module() -> None:
 
     assert "partner-api" in done.stdout or "Usage" in done.stdout
     assert not [line for line in done.stderr.splitlines() if line.endswith((" strawberry", " sqlalchemy", " uvicorn"))]
+
+
+def test_a_process_that_holds_connections_takes_all_the_files_that_it_may() -> None:
+    code = """if True:
+        import resource
+        from app.cli import allow_many_connections
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        allow_many_connections()
+        print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+    """
+
+    soft, hard = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert soft == hard != "256"

@@ -53,7 +53,7 @@ class Till:
     async def payment_in(self, state: PaymentState) -> Payment:
         """A payment that came into this state."""
         if state is S.PENDING:
-            self.line.accidents = ["reset"] * 6
+            self.line.accidents = ["reset"] * 3
             return await self.authorize()
         if state is S.DECLINED:
             return await self.authorize(amount=100_000_000)

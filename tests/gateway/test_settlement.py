@@ -82,7 +82,7 @@ def rows(owner, tenant):
 @pytest.fixture
 async def forgotten(gateway, tenant, wish, line, recovery, here):
     """A PENDING payment whose key the bank has forgotten, and the request that it came from."""
-    line.accidents = ["lost answer"] + ["reset"] * 5
+    line.accidents = ["lost answer"] + ["reset"] * 2
     request = wish()
     answer = await gateway.authorize(tenant, request)
     here.pass_by(24 * 3600)

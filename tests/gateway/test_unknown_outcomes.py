@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from domain.answer import InvalidTransition, Performed
-from domain.payment import PaymentState, ReviewReason, Verb
+from domain.card import CardDetails
+from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from gateway.driving import TRIES_AT_ONCE, TRIES_AT_ONCE_UNREACHED
 from gateway.gateway import Gateway
 from persistence.attempts import attempts_by_keys
@@ -292,3 +293,17 @@ async def test_each_try_is_noted_durably_before_the_next_one(gateway, tenant, wi
 
     assert isinstance(answer, Performed)
     assert seen == [(3, 2)]
+
+
+async def test_a_card_that_the_bank_says_it_does_not_know_is_asked_about_twice(gateway, tenant, wish, control, line):
+    """The bank says the same when its database fails in the look-up (contract §7.4), and a sale would be lost."""
+    await control.patch("/chaos", json={"faults": [{"kind": "misleading_error", "count": 1}]})
+    unknown = CardDetails("4000000000000002", "123", 12, 2030)
+
+    known_after_all = await gateway.authorize(tenant, wish())
+    declined = await gateway.authorize(tenant, wish(card=unknown))
+
+    assert known_after_all.payment.state is PaymentState.AUTHORIZED
+    assert declined.payment.decline.code is DeclineCode.INVALID_CARD
+    assert not known_after_all.payment.review_reasons
+    assert len(line.requests) == 4
