@@ -77,11 +77,23 @@ class Child:
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.program.name}")
 
     async def _start_once(self) -> None:
+        await self._launch()
+        try:
+            async with asyncio.timeout(START_S):
+                await self._until_ready()
+        except TimeoutError:
+            assert self._process
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            raise StartError(self._failure(f"was not ready within {START_S:.0f} s")) from None
+
+    async def _launch(self) -> None:
         await asyncio.to_thread(self.program.prepare)
         log = open_log(self.program.log)
         try:
             self._started = Started(asyncio.get_running_loop().time(), os.fstat(log).st_size)
-            self._process = process = await asyncio.create_subprocess_exec(
+            self._process = await asyncio.create_subprocess_exec(
                 *self.program.command(),
                 env=self.program.environment(),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -92,17 +104,14 @@ class Child:
             )
         finally:
             os.close(log)
-        try:
-            async with asyncio.timeout(START_S):
-                while not await self.program.is_ready(self._started):
-                    if process.returncode is not None:
-                        raise StartError(self._failure(f"ended at its start ({_how(process.returncode)})"))
-                    await asyncio.sleep(PROBE_INTERVAL_S)
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise StartError(self._failure(f"was not ready within {START_S:.0f} s")) from None
+
+    async def _until_ready(self) -> None:
+        """However long it takes, for as long as it lives."""
+        assert self._process
+        while not await self.program.is_ready(self._started):
+            if self._process.returncode is not None:
+                raise StartError(self._failure(f"ended at its start ({_how(self._process.returncode)})"))
+            await asyncio.sleep(PROBE_INTERVAL_S)
 
     def _failure(self, what: str) -> str:
         return f"{self.program.name} {what}. The end of {self.program.log}:\n{tail(self.program.log)}"
@@ -113,7 +122,11 @@ class Child:
             return file.read()
 
     async def _keep(self) -> None:
-        """Starts the program again whenever it has ended; only `stop()` ends this."""
+        """Starts the program again whenever it has ended; only `stop()` ends this.
+
+        One that lives is left alone, ready or not. It may have so many clients waiting that it answers none of our questions in
+        time, and to kill it for that would make the next one's queue longer.
+        """
         name, failures = self.program.name, 0
         while True:
             assert self._process
@@ -123,7 +136,8 @@ class Child:
             self._say(f"{name}, process {self._process.pid}, ended ({_how(code)}); starting it again")
             await asyncio.sleep(backoff_s(failures))
             try:
-                await self._start_once()
+                await self._launch()
+                await self._until_ready()
             except (StartError, EmbeddedServerError, OSError) as error:
                 self._say(str(error))
             else:
