@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.payment import Payment, ReviewReason
+from domain.payment import Payment
 
 RECONCILIATION = "reconciliation"  # the actor of what no person did
 MAX_ACTOR_LENGTH = 255  # as the table has it
@@ -25,12 +25,3 @@ class AuditEntry:
     note: str
     before: Payment | None = None
     after: Payment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedReasons:
-    """Flags that an entry of the audit log took from a payment: somebody answers for it that there is nothing left to find out."""
-
-    entry_id: UUID
-    payment_id: UUID
-    reasons: frozenset[ReviewReason]

@@ -7,8 +7,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row, text
 
-from domain.audit import AuditEntry, DroppedReasons
-from domain.payment import Payment, ReviewReason
+from domain.audit import AuditEntry
+from domain.payment import Payment
 from domain.receipt import from_document, to_document
 from persistence.database import Transaction
 
@@ -31,12 +31,6 @@ _NEWEST = """
 """
 _NEWEST_OF_ALL = text(_NEWEST.format(of_payment=""))
 _NEWEST_OF_PAYMENT = text(_NEWEST.format(of_payment="and payment_id = :payment_id"))
-_DROPPED = text("""
-    select id, payment_id, before -> 'review_reasons' as had, after -> 'review_reasons' as has from audit_log
-    where tenant_id = :tenant_id and (cast(:newer_than as uuid) is null or id > :newer_than)
-        and payment_id is not null and not (after -> 'review_reasons' @> (before -> 'review_reasons'))
-    order by id limit :limit
-""")
 
 
 async def record(tx: Transaction, tenant_id: UUID, entries: Sequence[AuditEntry]) -> None:
@@ -68,21 +62,6 @@ async def newest_entries(
     else:
         rows = await tx.execute(_NEWEST_OF_PAYMENT, parameters | {"payment_id": payment_id})
     return [_entry(row) for row in rows]
-
-
-async def page_of_dropped_reasons(
-    tx: Transaction, tenant_id: UUID, *, newer_than: UUID | None = None, limit: int
-) -> list[DroppedReasons]:
-    """Which flags were taken from which payments, the oldest first. `newer_than` is the last `entry_id` of the page before.
-
-    The last page is shorter than `limit`. A flag that was dropped may have come back since: the payment tells.
-    """
-    assert 0 < limit <= MAX_ENTRIES
-    rows = await tx.execute(_DROPPED, {"tenant_id": tenant_id, "newer_than": newer_than, "limit": limit})
-    return [
-        DroppedReasons(row.id, row.payment_id, frozenset(ReviewReason(each) for each in row.had if each not in row.has))
-        for row in rows
-    ]
 
 
 def _document(payment: Payment | None) -> str | None:

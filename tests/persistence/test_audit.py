@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import exc, text
 
-from domain.audit import RECONCILIATION, AuditEntry, DroppedReasons
+from domain.audit import RECONCILIATION, AuditEntry
 from domain.payment import ReviewReason, review
 from gateway.attempts import begin_authorizations
-from persistence.audit import newest_entries, page_of_dropped_reasons, record
+from persistence.audit import newest_entries, record
 
 
 @pytest.fixture
@@ -60,36 +60,6 @@ async def test_pages_meet_every_entry_once_newest_first(database, tenant, parts,
     assert await walk(payment_id=payment.id) == [each for each in entries[::-1] if each.payment_id == payment.id]
 
 
-async def test_dropped_flags_are_found_page_by_page_and_nothing_else_is(database, tenant, payment, entry):
-    orphan, disagrees = ReviewReason.POSSIBLE_ORPHAN_HOLD, ReviewReason.BANK_DISAGREES
-    flagged = review(payment, orphan)
-    twice = review(flagged, disagrees)
-    entries = [
-        entry(before=flagged, after=payment),
-        entry(before=payment, after=flagged),
-        entry(before=flagged, after=flagged),
-        entry(before=flagged, after=review(payment, disagrees)),
-        entry(before=twice, after=payment),
-        entry(before=None, after=payment),
-        entry(before=twice, after=None),
-    ]
-    async with database.tenant(tenant) as tx:
-        await record(tx, tenant, entries)
-
-    pages, last = [], None
-    async with database.tenant(tenant) as tx:
-        while page := await page_of_dropped_reasons(tx, tenant, newer_than=last, limit=2):
-            pages.append(page)
-            last = page[-1].entry_id
-
-    assert [len(page) for page in pages] == [2, 1]
-    assert [each for page in pages for each in page] == [
-        DroppedReasons(entries[0].id, payment.id, frozenset({orphan})),
-        DroppedReasons(entries[3].id, payment.id, frozenset({orphan})),
-        DroppedReasons(entries[4].id, payment.id, frozenset({orphan, disagrees})),
-    ]
-
-
 async def test_another_partner_finds_nothing_and_can_not_write_into_the_log(database, tenant, other_tenant, payment, entry):
     one = entry(before=review(payment, ReviewReason.BANK_DISAGREES), after=payment)
     async with database.tenant(tenant) as tx:
@@ -98,7 +68,6 @@ async def test_another_partner_finds_nothing_and_can_not_write_into_the_log(data
     async with database.tenant(other_tenant) as tx:
         assert await newest_entries(tx, other_tenant, limit=10) == []
         assert await newest_entries(tx, tenant, limit=10) == []
-        assert await page_of_dropped_reasons(tx, tenant, limit=10) == []
     with pytest.raises(exc.DBAPIError, match="row-level security"):
         async with database.tenant(other_tenant) as tx:
             await record(tx, tenant, [replace(one, id=payment.id)])
