@@ -2,7 +2,7 @@
 
 Acknowledge      looked into, and nothing has to change: a flag is taken down
 LearnReference   the bank's reference of something done, which was lost with an answer
-ConfirmDone      the bank did what a stuck attempt asks for
+ConfirmDone      the bank did what a stuck attempt asks for, or what it had disagreed about
 RuleOut          the bank did not do it, and will not
 AskAgain         it can be asked again now
 """
@@ -16,6 +16,7 @@ from typing import assert_never
 from domain.attempt import Attempt
 from domain.discrepancy import REFERENCE_UNKNOWN, reference_of, with_reference
 from domain.payment import (
+    STATE_FOR,
     Authorized,
     Captured,
     Decline,
@@ -63,7 +64,7 @@ class LearnReference:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmDone:
-    """The bank told that it did what the open attempt asks for, and its reference."""
+    """The bank told that it did what the open attempt asks for, or what somebody else asked it for; and its reference."""
 
     verb: Verb
     reference: str
@@ -86,7 +87,7 @@ Settlement = Acknowledge | LearnReference | ConfirmDone | RuleOut | AskAgain
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The payment after it; `outcome` is what the open attempt came to, where this closes it."""
+    """The payment after it; `outcome` is what the open attempt came to, or where none is open, what nobody of ours asked for."""
 
     after: Payment
     outcome: Outcome | None = None
@@ -135,11 +136,14 @@ def settle(payment: Payment, attempt: Attempt | None, settlement: Settlement, at
         case LearnReference(verb, reference):
             message = _nothing_to_learn(payment, verb)
             return NotSettled(message) if message else Settled(with_reference(payment, verb, reference))
+        case ConfirmDone(verb) if attempt is None and _may_be_elsewhere(payment, verb):
+            outcome = _outcome(settlement, unanswered=0)
+            return Settled(step(dismiss(payment, ReviewReason.BANK_DISAGREES), outcome, at), outcome)
         case ConfirmDone(verb) | RuleOut(verb):
             message = _nothing_stuck(payment, attempt, verb)
             if message or attempt is None:
                 return NotSettled(message)
-            outcome = _outcome(settlement, attempt)
+            outcome = _outcome(settlement, attempt.unanswered)
             return Settled(step(dismiss(payment, *STUCK), outcome, at), outcome)
         case AskAgain():
             message = _not_to_be_asked(payment, attempt)
@@ -158,11 +162,11 @@ def fitting(payment: Payment, attempt: Attempt | None, at: datetime) -> list[Set
     return [each for each in candidates if isinstance(settle(payment, attempt, each, at), Settled)]
 
 
-def _outcome(settlement: ConfirmDone | RuleOut, attempt: Attempt) -> Outcome:
+def _outcome(settlement: ConfirmDone | RuleOut, unanswered: int) -> Outcome:
     match settlement:
         case ConfirmDone(Verb.AUTHORIZE, reference):
             # The hold that the bank told of accounts for one try without an answer; any further one may have left its own.
-            return Authorized(reference, possible_orphan=attempt.unanswered > 1)
+            return Authorized(reference, possible_orphan=unanswered > 1)
         case ConfirmDone(Verb.CAPTURE, reference):
             return Captured(reference)
         case ConfirmDone(Verb.VOID, reference):
@@ -216,6 +220,13 @@ def _nothing_to_learn(payment: Payment, verb: Verb) -> str:
     if not is_done:
         return f"It is {payment.state.value}, and no {verb.value.lower()} of it is on record that could have a reference."
     return ""
+
+
+def _may_be_elsewhere(payment: Payment, verb: Verb) -> bool:
+    """Whether this can have been done to the hold or the capture by somebody else, which is what the bank disagreed about."""
+    to_release = verb is Verb.VOID and payment.state is PaymentState.EXPIRED and payment.bank.void is None
+    was_possible = payment.state is STATE_FOR[verb] and verb is not Verb.AUTHORIZE
+    return ReviewReason.BANK_DISAGREES in payment.review_reasons and (was_possible or to_release)
 
 
 def _nothing_stuck(payment: Payment, attempt: Attempt | None, verb: Verb) -> str:

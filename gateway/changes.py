@@ -43,7 +43,7 @@ async def record_changes(parts: Desk, tx: Transaction, tenant_id: UUID, changes:
 async def release(parts: Desk, tx: Transaction, tenant_id: UUID, expired: Sequence[Payment]) -> None:
     """Open the voids of expired payments' holds: the bank keeps the money blocked until somebody voids them (contract §6)."""
     if expired:
-        await open_operations(tx, tenant_id, [_release_of(parts, payment) for payment in expired])
+        await open_operations(tx, tenant_id, [own_attempt(parts, payment, Verb.VOID) for payment in expired])
 
 
 async def expire(parts: Desk, tx: Transaction, tenant_id: UUID, payments: Sequence[Payment]) -> None:
@@ -52,13 +52,13 @@ async def expire(parts: Desk, tx: Transaction, tenant_id: UUID, payments: Sequen
     await record_changes(parts, tx, tenant_id, [Change(payment, step(payment, Expired(), now)) for payment in payments])
 
 
-def _release_of(parts: Desk, payment: Payment) -> Attempt:
-    """The void of an expired hold: ours, without a key of a client, and due at once."""
+def own_attempt(parts: Desk, payment: Payment, verb: Verb) -> Attempt:
+    """One of ours, without a key of a client, and due at once: to release an expired hold, or for what an operator tells of."""
     now = parts.world.now()
     return Attempt(
         id=parts.world.new_uuid(),
         payment_id=payment.id,
-        verb=Verb.VOID,
+        verb=verb,
         idempotency_key=None,
         fingerprint=b"",  # no request can meet it, since it has no key
         opened_at=now,

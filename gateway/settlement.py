@@ -24,10 +24,10 @@ from domain.settlement import (
     settle,
 )
 from gateway.attempts import lease_end
-from gateway.changes import Change, record_changes
+from gateway.changes import Change, own_attempt, record_changes
 from gateway.interpretation import refusal_sentence
 from gateway.parts import Desk
-from persistence.attempts import GIVEN_BACK, Closing, Renewal, close_attempts, open_attempts_of, renew_leases
+from persistence.attempts import GIVEN_BACK, Closing, Renewal, close_attempts, open_attempts_of, open_operations, renew_leases
 from persistence.audit import record
 from persistence.database import Transaction
 from persistence.payments import lock_payments
@@ -107,8 +107,9 @@ async def _settle(desk: Desk, tx: Transaction, tenant_id: UUID, payment_id: UUID
         return Unfit(settled.message, tuple(fitting(payment, found, now)))
     if found is not None and attempt is not None and not await _take_over(tx, tenant_id, found, attempt):
         return BeingAsked(lease_end(now))  # a worker was quicker by a moment
-    if attempt is not None and settled.outcome is not None:
-        closed += await _close(tx, tenant_id, attempt, settled, now)
+    if settled.outcome is not None:
+        closing = attempt or await _on_record(desk, tx, tenant_id, payment, word.settlement)
+        closed += await _close(tx, tenant_id, closing, settled, now)
     entry = AuditEntry(
         id=desk.world.new_uuid(),
         at=now,
@@ -150,11 +151,20 @@ async def _take_over(tx: Transaction, tenant_id: UUID, before: Attempt, after: A
     return bool(await renew_leases(tx, tenant_id, [renewal]))
 
 
+async def _on_record(desk: Desk, tx: Transaction, tenant_id: UUID, payment: Payment, settlement: Settlement) -> Attempt:
+    """An attempt for what the bank did without one of ours: every state that a payment has reached is explained by one."""
+    assert isinstance(settlement, ConfirmDone), "nothing else has an outcome without an attempt"
+    attempt = own_attempt(desk, payment, settlement.verb)
+    opened = await open_operations(tx, tenant_id, [attempt])
+    assert opened, "the payment is locked, and nothing is under way for it"
+    return attempt
+
+
 async def _close(tx: Transaction, tenant_id: UUID, attempt: Attempt, settled: Settled, now: datetime) -> set[UUID]:
     assert settled.outcome is not None, "an attempt ends with an outcome"
     resolution = Resolution(settled.after, refusal_sentence(attempt.verb, settled.after, settled.outcome))
     closed = await close_attempts(tx, tenant_id, [Closing(attempt.id, attempt.lease_token, resolution)], now)
-    assert closed, "its lease was taken over in this transaction"
+    assert closed, "its lease was taken in this transaction"
     return closed
 
 

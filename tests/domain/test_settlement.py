@@ -67,18 +67,18 @@ TABLE = """
     state       lost     under way   none  orphan  capture  void  refund  disagrees  key  unintelligible  reconciled
     PENDING     -        -           -     -       -        a     a       a          a    a               a
     PENDING     -        AUTHORIZE   g     g       g        ag    ag      g          do   dog             ag
-    AUTHORIZED  -        -           -     a       -        a     a       a          a    a               a
+    AUTHORIZED  -        -           -     a       -        a     a       add        a    a               a
     AUTHORIZED  -        CAPTURE     g     ag      g        ag    ag      g          do   dog             ag
     AUTHORIZED  -        VOID        g     ag      g        ag    ag      g          do   dog             ag
-    CAPTURED    -        -           -     a       a        a     a       a          a    a               a
-    CAPTURED    capture  -           l     al      l        al    al      al         al   al              al
+    CAPTURED    -        -           -     a       a        a     a       ad         a    a               a
+    CAPTURED    capture  -           l     al      l        al    al      ald        al   al              al
     CAPTURED    -        REFUND      g     ag      ag       ag    ag      g          do   dog             ag
     VOIDED      -        -           -     a       -        a     a       a          a    a               a
     VOIDED      void     -           l     al      l        al    al      al         al   al              al
     REFUNDED    -        -           -     a       a        a     a       a          a    a               a
     REFUNDED    refund   -           l     al      al       al    al      al         al   al              al
     DECLINED    -        -           -     a       -        a     a       a          a    a               a
-    EXPIRED     -        -           -     a       -        al    a       a          a    a               a
+    EXPIRED     -        -           -     a       -        al    a       ad         a    a               a
     EXPIRED     -        VOID        g     ag      g        alg   ag      g          do   dog             ag
 """
 
@@ -203,6 +203,31 @@ def test_what_the_bank_confirms_is_what_the_attempt_came_to(state: S, verb: Verb
 
     assert answer.outcome == outcome
     assert (answer.after.state, answer.after.review_reasons) == (becomes, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("state", "verb", "becomes"),
+    [
+        (S.AUTHORIZED, Verb.CAPTURE, S.CAPTURED),
+        (S.AUTHORIZED, Verb.VOID, S.VOIDED),
+        (S.CAPTURED, Verb.REFUND, S.REFUNDED),
+        (S.EXPIRED, Verb.VOID, S.EXPIRED),
+    ],
+)
+def test_what_somebody_else_asked_the_bank_for_is_recorded_and_ends_the_dispute(state: S, verb: Verb, becomes: S) -> None:
+    payment = payment_in(state, review_reasons=frozenset({R.BANK_DISAGREES, R.POSSIBLE_ORPHAN_HOLD}))
+
+    answer = settled(payment, None, ConfirmDone(verb, "ref"))
+
+    assert (answer.after.state, answer.after.review_reasons) == (becomes, {R.POSSIBLE_ORPHAN_HOLD})
+    assert getattr(answer.after.bank, verb.value.lower()) == "ref"
+
+
+def test_the_void_of_an_expired_hold_that_is_known_is_not_told_again() -> None:
+    payment = payment_in(S.EXPIRED, review_reasons=frozenset({R.BANK_DISAGREES}))
+    payment = replace(payment, bank=replace(payment.bank, void="void_1"))
+
+    assert isinstance(settle(payment, None, ConfirmDone(Verb.VOID, "ref"), NOW), NotSettled)
 
 
 @pytest.mark.parametrize(("unanswered", "doubt"), [(0, False), (1, False), (2, True)])

@@ -1,6 +1,7 @@
 """An operator's word against the real thing: what it closes, what it leaves, who is fenced out, and what is written down."""
 
 import asyncio
+import json
 from dataclasses import replace
 from uuid import uuid4
 
@@ -85,6 +86,7 @@ async def forgotten(gateway, tenant, wish, line, recovery, here):
     line.accidents = ["lost answer"] + ["reset"] * 2
     request = wish()
     answer = await gateway.authorize(tenant, request)
+    line.accidents = []
     here.pass_by(24 * 3600)
     await recovery.run_once()
     return answer.payment.id, request
@@ -129,7 +131,7 @@ async def test_a_hold_that_the_bank_confirms_authorizes_the_payment_as_its_own_r
     after = await now(payment_id)
     assert answer == Written(before, after)
     assert (after.state, after.bank.authorization) == (S.AUTHORIZED, hold["authorization_id"])
-    assert after.review_reasons == {R.POSSIBLE_ORPHAN_HOLD}, "six tries had no answer, and one hold accounts for one of them"
+    assert after.review_reasons == {R.POSSIBLE_ORPHAN_HOLD}, "several tries had no answer, and one hold accounts for one of them"
     assert (replayed.payment, replayed.replayed) == (after, True)
     assert await events_of(database, tenant, payment_id) == [
         ("payment.created", request.idempotency_key),
@@ -221,6 +223,36 @@ async def test_an_attempt_that_rests_is_asked_again_at_once(authorized, stuck, t
     assert [entry.action for entry in await log()] == ["payment.asked_again"]
 
 
+async def test_a_capture_that_somebody_else_asked_for_is_recorded_and_can_be_refunded(
+    authorized, operate, line, tell, now, ledger, database, tenant, log
+):
+    payment = await authorized()
+    capture = httpx.Request(
+        "POST",
+        "http://bank/api/v1/captures",
+        json={"authorization_id": payment.bank.authorization, "amount": payment.amount.minor_units},
+        headers={"Idempotency-Key": "somebody else"},
+    )
+    answered = await line.inner.handle_async_request(capture)
+    reference = json.loads(await answered.aread())["capture_id"]
+    refused = await operate(Verb.VOID, payment.id)
+
+    answer = await tell(payment.id, ConfirmDone(Verb.CAPTURE, reference))
+    refunded = await operate(Verb.REFUND, payment.id)
+
+    assert isinstance(refused, InvalidTransition)
+    assert (answer.before.review_reasons, answer.after.review_reasons) == ({R.BANK_DISAGREES}, frozenset())
+    assert (answer.after.state, answer.after.bank.capture) == (S.CAPTURED, reference)
+    assert refunded.payment.state is S.REFUNDED
+    assert [event for event, _ in await events_of(database, tenant, payment.id)] == [
+        "payment.created",
+        "payment.authorized",
+        "payment.captured",
+        "payment.refunded",
+    ]
+    assert len(await log()) == 1
+
+
 # --- References and flags ------------------------------------------------------------------------------------------------
 
 
@@ -273,14 +305,14 @@ async def test_the_reference_of_another_payment_is_refused(authorized, operate, 
 
 async def test_what_does_not_fit_is_refused_with_what_would_and_writes_nothing(authorized, flag, tell, rows):
     payment = await authorized()
-    await flag(payment.id, R.BANK_DISAGREES)
+    await flag(payment.id, R.POSSIBLE_ORPHAN_HOLD)
     before = await rows()
 
     answer = await tell(payment.id, LearnReference(Verb.CAPTURE, REFERENCE.format("cap")))
 
     assert isinstance(answer, Unfit)
     assert "AUTHORIZED" in answer.message
-    assert answer.instead == (Acknowledge(R.BANK_DISAGREES),)
+    assert answer.instead == (Acknowledge(R.POSSIBLE_ORPHAN_HOLD),)
     assert await rows() == before
 
 
