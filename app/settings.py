@@ -72,7 +72,7 @@ class Settings(BaseSettings):
 
 
 class OwnerSettings(Settings):
-    """For the platform's own staff: migrations, partners, keys."""
+    """For the platform's own staff: migrations, partners, keys, payments that need a human."""
 
     owner_database_url: DatabaseUrl = Field(
         description="The login that owns the tables and may create the two others. Only the commands for staff use it."

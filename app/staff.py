@@ -16,7 +16,8 @@ from persistence.database import Database
 
 
 @asynccontextmanager
-async def _owner(settings: OwnerSettings) -> AsyncIterator[Database]:
+async def owner_database(settings: OwnerSettings) -> AsyncIterator[Database]:
+    """The database with the owner's login, for one command."""
     database = Database(settings.owner_database_url.get_secret_value(), pool_size=1)
     try:
         yield database
@@ -27,14 +28,14 @@ async def _owner(settings: OwnerSettings) -> AsyncIterator[Database]:
 async def create_partner(settings: OwnerSettings, name: str) -> str:
     """A new partner's id."""
     world = real_world()
-    async with _owner(settings) as database, database.without_tenant() as tx:
+    async with owner_database(settings) as database, database.without_tenant() as tx:
         partner = await partner_rows.insert_partner(tx, partner_id=world.new_uuid(), name=name, created_at=world.now())
     return encode_id(IdKind.PARTNER, partner.id)
 
 
 async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
     """All partners, as JSON values."""
-    async with _owner(settings) as database, database.without_tenant() as tx:
+    async with owner_database(settings) as database, database.without_tenant() as tx:
         found = await partner_rows.list_partners(tx)
     return [
         {"id": encode_id(IdKind.PARTNER, each.id), "name": each.name, "createdAt": each.created_at.isoformat()} for each in found
@@ -50,7 +51,7 @@ async def create_key(settings: KeySettings, partner: str, name: str) -> dict[str
     secret = new_api_key(world.random_bits(256))
     key = ApiKey(world.new_uuid(), tenant_id, name, secret[:SHOWN_LENGTH], world.now())
     pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
-    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
         if await partner_rows.get_partner(tx, tenant_id) is None:
             return None
         await api_keys.insert_api_key(tx, key, hash_api_key(secret, pepper))
@@ -62,7 +63,7 @@ async def list_keys(settings: OwnerSettings, partner: str) -> list[dict[str, Any
     tenant_id = decode_id_of(IdKind.PARTNER, partner)
     if tenant_id is None:
         return None
-    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
         if await partner_rows.get_partner(tx, tenant_id) is None:
             return None
         found = await api_keys.list_api_keys(tx, tenant_id)
@@ -83,13 +84,13 @@ async def revoke_key(settings: OwnerSettings, partner: str, key: str) -> bool:
     tenant_id, key_id = decode_id_of(IdKind.PARTNER, partner), decode_id_of(IdKind.API_KEY, key)
     if tenant_id is None or key_id is None:
         return False
-    async with _owner(settings) as database, database.tenant(tenant_id) as tx:
+    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
         return await api_keys.revoke_api_key(tx, tenant_id, key_id, real_world().now()) is not None
 
 
 async def check_key(settings: KeySettings, key: str) -> str | None:
     """Why a key would be refused, or None when it is good."""
     pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
-    async with _owner(settings) as database:
+    async with owner_database(settings) as database:
         caller = await Authentication(database, pepper, lambda: 0.0).caller(f"Bearer {key}")
     return caller.why.value if isinstance(caller, Refused) else None

@@ -1,10 +1,13 @@
 """Payment cards: what a number must look like, and what of it may be shown."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 MIN_DIGITS, MAX_DIGITS = 13, 19  # bank contract §3: 13–19 digits
+_FIRST_DIGITS = "23456"  # of payment cards (ISO/IEC 7812-1); times in milliseconds begin with another
+_DIGITS = re.compile(r"[0-9](?:[ -]{0,2}[0-9])+")
 
 
 class CardBrand(StrEnum):
@@ -50,6 +53,17 @@ def is_card_number(digits: str) -> bool:
         return False
     doubled = [int(digit) * (1 + position % 2) for position, digit in enumerate(reversed(digits))]
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a free text has something in it that can be a card number, grouped by spaces and dashes or not."""
+    for run in _DIGITS.findall(text):
+        digits = normalise_number(run)
+        for start in range(len(digits) - MIN_DIGITS + 1):
+            ends = range(start + MIN_DIGITS, min(start + MAX_DIGITS, len(digits)) + 1)
+            if digits[start] in _FIRST_DIGITS and any(is_card_number(digits[start:end]) for end in ends):
+                return True
+    return False
 
 
 def is_cvv(text: str) -> bool:

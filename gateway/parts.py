@@ -22,11 +22,15 @@ class Expected(Protocol):
         """Return when it is worth a look whether it has closed, at the latest after `timeout_s` seconds."""
 
 
-class Wakeups(Protocol):
-    """Tells other processes that attempts have closed. Losing a wake-up delays whoever waits, and loses nothing."""
+class Announcements(Protocol):
+    """Tells other processes that attempts have closed. Losing one delays whoever waits, and loses nothing."""
 
     def announce(self, attempt_ids: list[UUID]) -> None:
         """Tell everybody, soon; never blocks."""
+
+
+class Wakeups(Announcements, Protocol):
+    """And hears what they tell."""
 
     def expect(self, attempt_id: UUID) -> AbstractContextManager[Expected]:
         """To be entered before the first look: what closes between that look and the waiting is announced to it, too."""
@@ -38,7 +42,7 @@ class Desk:
 
     database: Database
     world: World
-    wakeups: Wakeups
+    wakeups: Announcements
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Parts(Desk):
     `bank_slots` bounds the calls in flight, `breaker` rests when the bank is away, `retries` bounds what is asked again.
     """
 
+    wakeups: Wakeups
     bank: BankClient
     seal: CardSeal
     fingerprint_secret: bytes = field(repr=False)

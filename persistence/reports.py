@@ -36,6 +36,10 @@ _LINES = text("""
     ) as line
     order by wanted.number, line.payment_id, line.kind
 """)
+_LINES_OF_PAYMENT = text("""
+    select run_id, payment_id, kind, done, ours, the_banks, found_at from discrepancies
+    where tenant_id = :tenant_id and payment_id = :payment_id order by found_at desc, kind desc limit :limit
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,12 @@ async def pages_of_lines(tx: Transaction, tenant_id: UUID, wanted: Sequence[Line
     for row in await tx.execute(_LINES, parameters):
         pages[row.number - 1].append(_line_of(row))
     return pages
+
+
+async def lines_of_payment(tx: Transaction, tenant_id: UUID, payment_id: UUID, *, limit: int) -> list[ReportLine]:
+    """What was found of one payment in all runs whose reports are kept, newest first."""
+    parameters = {"tenant_id": tenant_id, "payment_id": payment_id, "limit": limit}
+    return [_line_of(row) for row in await tx.execute(_LINES_OF_PAYMENT, parameters)]
 
 
 def _line_of(row: Row[Any]) -> ReportLine:

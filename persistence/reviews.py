@@ -10,7 +10,7 @@ from domain.payment import ReviewReason, Standing, Verb
 from persistence.database import Transaction
 from persistence.payments import STANDING_COLUMNS, standing_of
 
-MAX_REVIEWS = 1000  # of a list: nobody settles more in a day
+MAX_REVIEWS = 1001  # a thousand for people to look at, and one that tells that there are more
 
 # `<> '{}'` as in the index, or it is not used.
 _OLDEST = text(f"""

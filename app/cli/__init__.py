@@ -20,6 +20,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "partners": "app.cli.partners",
     "keys": "app.cli.keys",
     "verify": "app.cli.verify",
+    "payments": "app.cli.payments",
 }
 T = TypeVar("T")
 

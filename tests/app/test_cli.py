@@ -1,59 +1,18 @@
 """The command line: what it says, where it says it, and how it exits."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app.cli import COMMANDS, main
+from app.cli import COMMANDS
 from domain.ids import IdKind, decode_id_of
-from tests.app.serving import SECRETS
+from tests.app.command_line import Run
 
-Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, database_urls: Any) -> pytest.MonkeyPatch:
-    """Good settings, and none of this machine's own."""
-    for name in list(os.environ):
-        if name.startswith("PARTNER_API_"):
-            monkeypatch.delenv(name)
-    for name, value in {
-        "OWNER_DATABASE_URL": database_urls.owner,
-        "DATABASE_URL": database_urls.app,
-        "WORKER_DATABASE_URL": database_urls.worker,
-        "PEPPER": SECRETS["pepper"],
-        "MASTER_KEY": SECRETS["master_key"],
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "BANK_URL": "http://127.0.0.1:1",
-    }.items():
-        monkeypatch.setenv(f"PARTNER_API_{name}", value)
-    return monkeypatch
-
-
-@pytest.fixture
-def run(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process; its exit code, stdout and stderr."""
-
-    def call(*arguments: str, given: str = "") -> tuple[int, str, str]:
-        environment.setattr(sys, "argv", ["partner-api", *arguments])
-        environment.setattr(sys, "stdin", io.StringIO(given))
-        code = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            code = int(stopped.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def test_help_lists_every_command_with_a_sentence(run: Run) -> None:

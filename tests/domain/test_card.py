@@ -6,7 +6,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.card import CardBrand, CardDetails, CardSummary, brand_of, has_expired, is_card_number, is_cvv, normalise_number
+from domain.card import (
+    CardBrand,
+    CardDetails,
+    CardSummary,
+    brand_of,
+    has_expired,
+    holds_card_number,
+    is_card_number,
+    is_cvv,
+    normalise_number,
+)
 from tests.domain.examples import card_numbers, raw, request, with_check_digit
 
 
@@ -145,3 +155,35 @@ def test_no_repr_shows_a_card() -> None:
 
     for secret in ("4111111111111111", "123", "2030", "12"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111111",
+        "card 4111 1111 1111 1111, 12/30",
+        "4111-1111-1111-1111",
+        "4111 1111 1111 1111 1230",
+        "ticket 99 4111111111111111",
+        "378282246310005",
+        "…5555  5555  5555  4444.",
+    ],
+)
+def test_a_card_number_is_found_in_a_text_however_it_is_grouped(text: str) -> None:
+    assert holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no digits",
+        "ends in 1111, $1,999.00 on 2026-06-01 12:00",
+        "4111 1111 1111 1112",
+        "cap_0f8fad5b-d9cb-469f-a165-70867728950e",
+        "1760000000005",
+        "411111111111",
+    ],
+)
+def test_what_people_write_otherwise_is_no_card_number(text: str) -> None:
+    assert not holds_card_number(text)
