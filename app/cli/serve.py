@@ -1,6 +1,10 @@
 """`partner-api serve`: the API."""
 
+import math
+
 import click
+
+ANSWER_S = 2  # for what a request does besides waiting for the bank
 
 
 @click.command(short_help="Serve the GraphQL API.")
@@ -30,5 +34,6 @@ def serve(host: str, port: int, fd: int | None) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=65,  # longer than the usual proxy's 60 s, so that it is the proxy who closes
-        timeout_graceful_shutdown=10,  # a request is answered within the outcome's wait; then the bank's calls are drained
+        # A request is answered within the outcome's wait; then the bank's calls are drained.
+        timeout_graceful_shutdown=math.ceil(settings.outcome_wait_s) + ANSWER_S,
     )

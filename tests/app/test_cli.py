@@ -211,3 +211,17 @@ def test_a_process_that_holds_connections_takes_all_the_files_that_it_may() -> N
     soft, hard = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert soft == hard != "256"
+
+
+def test_a_server_that_is_told_to_stop_waits_for_as_long_as_its_requests_do(run: Run, environment: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the bank would get a 500 in plain text otherwise."""
+    given: dict[str, Any] = {}
+    environment.setattr("uvicorn.run", lambda _, **options: given.update(options))
+    environment.setattr("app.cli.log_to_stderr", lambda _: None)
+    environment.setattr("app.cli.allow_many_connections", lambda: None)
+    environment.setenv("PARTNER_API_OUTCOME_WAIT_S", "29.5")
+
+    code, _, _ = run("serve")
+
+    assert code == 0
+    assert given["timeout_graceful_shutdown"] > 29.5
