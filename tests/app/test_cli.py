@@ -215,7 +215,7 @@ def test_a_process_that_holds_connections_takes_all_the_files_that_it_may() -> N
 
 def test_a_server_that_is_told_to_stop_waits_for_as_long_as_its_requests_do(run: Run, environment: pytest.MonkeyPatch) -> None:
     """Whoever waits for the bank would get a 500 in plain text otherwise."""
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     environment.setattr("uvicorn.run", lambda _, **options: given.update(options))
     environment.setattr("app.cli.log_to_stderr", lambda _: None)
     environment.setattr("app.cli.allow_many_connections", lambda: None)
