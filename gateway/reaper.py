@@ -4,18 +4,20 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.failpoint import Failpoint
+from domain.reconciliation import REPORTS_KEPT
 from gateway.parts import Parts
 from persistence.attempts import forget_keys
 from persistence.database import Database
 from persistence.partners import partner_ids
+from persistence.reconciliations import forget_reports
 
 REAP_EVERY_S = 3600.0  # keys live for weeks; an hour more or less is nothing
 KEEP = timedelta(days=35)  # the promise is 30 days: a retry on the last day must not meet the reaper
-PAGE = 500  # attempts of one transaction: some milliseconds of locks that nobody waits for
+PAGE = 500  # rows of one transaction: some milliseconds of locks that nobody waits for
 
 
 class Reaper:
-    """The worker's round over old idempotency keys. `watch` is a database with the worker's login."""
+    """The worker's round over old idempotency keys and reports. `watch` is a database with the worker's login."""
 
     def __init__(self, parts: Parts, watch: Database) -> None:
         self._parts = parts
@@ -33,6 +35,8 @@ class Reaper:
             for tenant_id in tenants:
                 while page := await self._reap_page(tenant_id):
                     reaped += page
+                while await self._forget_reports(tenant_id):
+                    pass
             after = tenants[-1]
 
     async def _reap_page(self, tenant_id: UUID) -> int:
@@ -42,3 +46,8 @@ class Reaper:
             if reaped:
                 await self._parts.world.reach(Failpoint.KEYS_REAPED)
         return reaped
+
+    async def _forget_reports(self, tenant_id: UUID) -> int:
+        before = self._parts.world.now() - REPORTS_KEPT
+        async with self._parts.database.tenant(tenant_id) as tx:
+            return await forget_reports(tx, tenant_id, before=before, limit=PAGE)

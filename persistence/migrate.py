@@ -20,7 +20,7 @@ _INDEX_IS_VALID = text("select indisvalid from pg_index where indexrelid = to_re
 WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, it does as that tenant with the app's login
     "grant select (tenant_id, lease_until, closed_at) on attempts to {login}",
     "grant select (tenant_id, created_at, state) on payments to {login}",
-    "grant select (id) on partners to {login}",
+    "grant select (id, created_at) on partners to {login}",
     "grant select (tenant_id, started_at, finished_at, lease_until) on reconciliation_runs to {login}",
 )
 WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of the policy, its table, and the rows

@@ -56,18 +56,17 @@ _RENEW = text("""
     where tenant_id = :tenant_id and id = :id and lease_token = :lease_token and finished_at is null
     returning id
 """)
-# The last byte of an id is chance: up to a tenth of the interval later, each partner its own, so that those who began together
-# drift apart. A run that was left is due when its lease runs out.
+# A new partner's first run is due as long after its creation as any other after the one before. The last byte of an id is chance: up to
+# a tenth later, each partner its own, so that those who began together drift apart. A run that was left is due when its lease runs out.
 _DUE_PARTNERS = text("""
     select partners.id from partners left join lateral (
         select started_at, finished_at, lease_until from reconciliation_runs
         where tenant_id = partners.id order by started_at desc limit 1
     ) as latest on true
-    where latest.started_at is null
-        or (latest.finished_at is null and latest.lease_until <= :now)
-        or (latest.finished_at is not null and latest.started_at
-            + cast(:every as interval) * (1 + get_byte(uuid_send(partners.id), 15) / 2560.0) <= :now)
-    order by latest.started_at nulls first, partners.id limit :limit
+    where case when latest.finished_at is null and latest.started_at is not null then latest.lease_until <= :now
+        else coalesce(latest.started_at, partners.created_at)
+            + cast(:every as interval) * (1 + get_byte(uuid_send(partners.id), 15) / 2560.0) <= :now end
+    order by coalesce(latest.started_at, partners.created_at), partners.id limit :limit
 """)
 # Up to the run's start: what is new while it runs is the next one's, or a busy partner's run would never end.
 _AT_REST = text(f"""

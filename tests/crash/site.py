@@ -154,6 +154,11 @@ class Site:
         own = {"worker_database_url": self.urls.worker, **settings}
         return self._start("work", environment=self._environment(failpoint, own))
 
+    def start_reconcile(self, partner: Partner, failpoint: str = "") -> Process:
+        """An operator's reconciliation of one partner."""
+        environment = self._environment(failpoint, {"worker_database_url": self.urls.worker})
+        return self._start("reconcile", "--partner", encode_id(IdKind.PARTNER, partner.id), environment=environment)
+
     @contextmanager
     def worker_frozen(self) -> Iterator[None]:
         """The worker that lives does nothing for a while, so that another one finds the work."""
@@ -234,6 +239,11 @@ class Site:
         async with _http() as http:
             body = {"faults": [{"kind": fault, "count": times, **how}]}
             (await http.patch(f"{self._control}/chaos", json=body)).raise_for_status()
+
+    async def expire(self, authorization: str) -> None:
+        """Let a hold run out at the bank."""
+        async with _http() as http:
+            (await http.post(f"{self._control}/authorizations/{authorization}/expire")).raise_for_status()
 
     async def ledger(self) -> Any:
         """What the bank did."""

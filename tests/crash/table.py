@@ -117,6 +117,10 @@ BATCHES = (
 )
 # A worker ends itself in its round over two partners, in the transaction of the first or of the second.
 ROUNDS = tuple((failpoint, passing) for failpoint in (F.HOLDS_EXPIRED, F.KEYS_REAPED) for passing in (1, 2))
+# A reconciliation ends itself in its first page, over payments at rest, or in its second, over recent operations.
+RECONCILIATIONS = tuple(
+    (failpoint, passing) for failpoint in (F.RECONCILIATION_PAGE_COMPARED, F.RECONCILIATION_PAGE_COMMITTED) for passing in (1, 2)
+)
 # Postgres dies instead of us, with the four transactions open: the process that serves one of them, and so all of them.
 SERVERS = (
     Death(F.REQUEST_CLAIMED, Left.NOTHING),
@@ -133,4 +137,4 @@ COMMITS = (
 
 def exercised() -> set[Failpoint]:
     """The failpoints that have a row, and so a process that dies there."""
-    return {death.at for death in REQUESTS + RECOVERIES} | {failpoint for failpoint, _ in BATCHES + ROUNDS}
+    return {death.at for death in REQUESTS + RECOVERIES} | {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS}

@@ -79,3 +79,17 @@ async def test_a_retry_that_meets_the_reaper_is_answered_by_the_old_key_or_as_a_
     assert isinstance(first, Performed) and isinstance(again, Performed)
     assert not again.replayed
     assert again.payment.id != first.payment.id
+
+
+async def test_reports_of_reconciliations_are_kept_for_ninety_days(reaper, reconcile, stored, here):
+    await reconcile()
+    here.pass_by(timedelta(days=89).total_seconds())
+    await reconcile()
+    await reaper.run_once()
+    after_89_days = await stored()
+
+    here.pass_by(timedelta(days=2).total_seconds())
+    await reaper.run_once()
+
+    assert len(after_89_days) == 2
+    assert await stored() == after_89_days[:1]

@@ -10,6 +10,7 @@ from domain.discrepancy import Discrepancy, DiscrepancyKind, Remedy
 from domain.payment import Authorized, ReviewReason, Verb, review
 from domain.reconciliation import Counts, Phase, Place, ReportLine, Run, Trigger
 from gateway.attempts import Finding, begin_authorizations, finish
+from persistence.payment_pages import Cursor
 from persistence.payments import save_payments
 from persistence.reconciliations import (
     begin_run,
@@ -25,7 +26,7 @@ from persistence.reconciliations import (
     save_run,
     take_over_run,
 )
-from persistence.reports import LinePlace, LinesWanted, RunPlace, get_runs, page_of_runs, pages_of_lines
+from persistence.reports import LinePlace, LinesWanted, get_runs, page_of_runs, pages_of_lines
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 K = DiscrepancyKind
@@ -152,8 +153,15 @@ async def test_a_partner_is_due_an_hour_after_its_last_run_and_at_most_six_minut
     assert await due(watch, here.time + HOUR + 6 * MINUTE, {tenant}) == [tenant]
 
 
-async def test_who_was_never_reconciled_comes_first(watch, tenant, other_tenant, finished, here):
-    await finished()
+async def test_a_new_partners_first_run_is_due_an_hour_after_its_creation(watch, tenant, here):
+    created = here.time
+
+    assert await due(watch, created + HOUR - MINUTE, {tenant}) == []
+    assert await due(watch, created + HOUR + 6 * MINUTE, {tenant}) == [tenant]
+
+
+async def test_who_waits_longest_comes_first(watch, tenant, other_tenant, finished, here):
+    await finished(started_at=here.time + MINUTE)
 
     assert await due(watch, here.time + 2 * HOUR, {tenant, other_tenant}) == [other_tenant, tenant]
 
@@ -267,7 +275,7 @@ async def test_the_runs_are_listed_newest_first_in_pages(database, tenant, finis
     async with database.tenant(tenant) as tx:
         while page := await page_of_runs(tx, tenant, limit=2, after=after):
             pages.append(page)
-            after = RunPlace(page[-1].started_at, page[-1].id)
+            after = Cursor(page[-1].started_at, page[-1].id)
 
     assert pages == [runs[:2], runs[2:4], runs[4:]]
 
