@@ -157,6 +157,12 @@ class WorkSettings(ServeSettings):
     hold_hours: float = Field(
         168, gt=0, le=24 * 365, description="How long the bank holds money; a hold is released an hour before that."
     )
+    reconcile_every_s: float = Field(
+        3600, gt=0, le=12 * 3600, description="Seconds between two reconciliations of a partner; the bank keeps keys for a day."
+    )
+    repair_limit_minor: int = Field(
+        100_000, ge=0, description="Cents: where a reconciliation repairs a payment of more, it flags it as well."
+    )
 
 
 ALL = (MigrateSettings, KeySettings, VerifySettings, WorkSettings)

@@ -10,8 +10,10 @@ from app.main import open_house
 from app.settings import WorkSettings
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
 from gateway.reaper import REAP_EVERY_S, Reaper
+from gateway.reconciliation import Reconciliation
 from gateway.recovery import Recovery
 from gateway.rounds import again_and_again
+from gateway.schedule import Schedule
 from gateway.world import real_world
 from persistence.database import Database
 
@@ -33,10 +35,15 @@ async def work_until_stopped(settings: WorkSettings) -> None:
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
             reaper = Reaper(house.parts, watch)
+            reconciliation = Reconciliation(
+                house.parts, repair_limit_minor=settings.repair_limit_minor, is_stopped=stopped.is_set
+            )
+            schedule = Schedule(reconciliation, watch, house.parts.world, timedelta(seconds=settings.reconcile_every_s))
             async with asyncio.TaskGroup() as rounds:
                 rounds.create_task(Recovery(house.parts, watch).run(stopped))
                 rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("the reaper", reaper.run_once, REAP_EVERY_S, stopped))
+                rounds.create_task(schedule.run(stopped))
     finally:
         await watch.close()
     log.info("stopped")

@@ -21,6 +21,7 @@ class IdKind(StrEnum):
     PAYMENT = "pay"
     ATTEMPT = "att"
     EVENT = "evt"
+    RECONCILIATION = "rec"
 
 
 _KINDS = {kind.value: kind for kind in IdKind}

@@ -15,6 +15,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "serve": "app.cli.serve",
     "work": "app.cli.work",
     "migrate": "app.cli.migrate",
+    "reconcile": "app.cli.reconcile",
     "bank": "app.cli.bank",
     "demo": "app.cli.demo",
     "partners": "app.cli.partners",
