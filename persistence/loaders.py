@@ -6,8 +6,10 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from domain.payment import Standing
+from domain.reconciliation import ReportLine
 from persistence.database import Database
 from persistence.payments import get_standings
+from persistence.reports import LinesWanted, pages_of_lines
 
 MAX_BATCH = 1000  # keys of one statement; a document asks for far fewer
 
@@ -21,4 +23,14 @@ def standing_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, Sta
         return [found.get(each) for each in payment_ids]
 
     # Without a cache: a mutation further up in the same document may have changed what an earlier field has read.
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def report_line_loader(database: Database, tenant_id: UUID) -> DataLoader[LinesWanted, list[ReportLine]]:
+    """Pages of what reconciliations have found, for one request of one tenant."""
+
+    async def load(wanted: list[LinesWanted]) -> Sequence[list[ReportLine]]:
+        async with database.tenant(tenant_id) as tx:
+            return await pages_of_lines(tx, tenant_id, wanted)
+
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)

@@ -1,8 +1,9 @@
 """Reports of the reconciliation, as they are read: pages of runs, newest first, and pages of what each has found."""
 
+import base64
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,10 @@ from sqlalchemy import Row, text
 from domain.discrepancy import Discrepancy, DiscrepancyKind, Remedy
 from domain.reconciliation import ReportLine, Run
 from persistence.database import Transaction
+from persistence.payment_pages import Cursor
 from persistence.reconciliations import RUN_COLUMNS, run_of
 
-MAX_PAGE = 100  # rows of a page: what one screen shows, and what one answer may cost
+MAX_PAGE = 100  # lines of a page that is read at once
 
 _RUNS = text(f"""
     select {RUN_COLUMNS} from reconciliation_runs
@@ -43,19 +45,25 @@ _LINES_OF_PAYMENT = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlace:
-    """Right behind this run, in the list of runs."""
-
-    started_at: datetime
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class LinePlace:
     """Right behind this line, in a run's report: the oldest payment comes first."""
 
     payment_id: UUID
     kind: DiscrepancyKind
+
+    def encode(self) -> str:
+        """Opaque text for clients."""
+        return base64.urlsafe_b64encode(self.payment_id.bytes + self.kind.value.encode()).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> "LinePlace | None":
+        """The place that `encode` wrote, or None for anything else."""
+        try:
+            raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+            place = cls(UUID(bytes=raw[:16]), DiscrepancyKind(raw[16:].decode("ascii")))
+        except (UnicodeError, binascii.Error, ValueError):
+            return None
+        return place if place.encode() == text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +75,11 @@ class LinesWanted:
     after: LinePlace | None = None
 
 
-async def page_of_runs(tx: Transaction, tenant_id: UUID, *, limit: int, after: RunPlace | None = None) -> list[Run]:
+async def page_of_runs(tx: Transaction, tenant_id: UUID, *, limit: int, after: Cursor | None = None) -> list[Run]:
     """The next runs behind `after`, newest first."""
     parameters = {
         "tenant_id": tenant_id,
-        "at": after.started_at if after else None,
+        "at": after.created_at if after else None,
         "id": after.id if after else None,
         "limit": limit,
     }

@@ -9,10 +9,12 @@ from strawberry.dataloader import DataLoader
 
 from domain.api_key import ApiKey
 from domain.payment import Standing
+from domain.reconciliation import ReportLine
 from gateway.gateway import Gateway
 from gateway.world import World
 from persistence.database import Database
-from persistence.loaders import standing_loader
+from persistence.loaders import report_line_loader, standing_loader
+from persistence.reports import LinesWanted
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Context:
     def standings(self) -> DataLoader[UUID, Standing | None]:
         """How payments stand, by their ids: several of them in one document are one statement."""
         return standing_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def report_lines(self) -> DataLoader[LinesWanted, list[ReportLine]]:
+        """What reconciliations have found: the pages of several in one document are one statement."""
+        return report_line_loader(self.database, self.tenant_id)
 
 
 Info = strawberry.Info[Context, None]

@@ -5,6 +5,7 @@ import strawberry
 from domain.ids import IdKind, decode_id
 from resolvers.context import Info
 from resolvers.payments import payment
+from resolvers.reconciliation import reconciliation_run
 from resolvers.viewer import own_partner
 from schema.node import Node
 from schema.viewer import api_key_of
@@ -19,5 +20,7 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
             return await own_partner(info)
         case (IdKind.API_KEY, value) if value == info.context.caller.id:
             return api_key_of(info.context.caller)
+        case (IdKind.RECONCILIATION, value):
+            return await reconciliation_run(info, value)
         case _:
             return None

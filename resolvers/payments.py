@@ -18,10 +18,11 @@ from domain.request import (
     parse_authorize,
     parse_operate,
 )
-from persistence.payment_pages import MAX_PAGE, Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
+from persistence.payment_pages import Cursor, PaymentFilter, count_payments, cursor_of, page_of_payments
 from persistence.payments import get_standings_of_orders
 from resolvers.context import Context, Info
 from resolvers.given import given
+from resolvers.pages import page_size, place
 from resolvers.refused_argument import RefusedArgument
 from schema import inputs
 from schema.connection import PageInfo, PaymentConnection, PaymentEdge
@@ -35,8 +36,6 @@ from schema.results import (
     RefundPaymentResult,
     VoidPaymentResult,
 )
-
-DEFAULT_PAGE = 20  # rows when a client does not say
 
 
 async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> AuthorizePaymentResult:  # noqa: A002
@@ -124,8 +123,8 @@ async def payments(
     context = info.context
     if first is not None and last is not None:
         raise RefusedArgument(["last"], "Give `first` or `last`, not both.")
-    limit = _page_size("last", last) if last is not None else _page_size("first", first)
-    behind, ahead = _cursor("after", after), _cursor("before", before)
+    limit = page_size("last", last) if last is not None else page_size("first", first)
+    behind, ahead = place("after", after, Cursor.decode), place("before", before, Cursor.decode)
     matching = _where(where)
     async with context.database.tenant(context.tenant_id) as tx:
         page = await page_of_payments(
@@ -153,23 +152,6 @@ async def payments(
         end_cursor=edges[-1].cursor if edges else None,
     )
     return PaymentConnection(count=count, edges=edges, page_info=page_info)
-
-
-def _page_size(argument: str, size: int | None) -> int:
-    if size is None:
-        return DEFAULT_PAGE
-    if not 0 <= size <= MAX_PAGE:
-        raise RefusedArgument([argument], f"A page has 0 to {MAX_PAGE} rows.")
-    return size
-
-
-def _cursor(argument: str, text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    cursor = Cursor.decode(text)
-    if cursor is None:
-        raise RefusedArgument([argument], "This is no cursor of ours; give one from an edge or from `pageInfo`.")
-    return cursor
 
 
 def _where(where: inputs.PaymentFilter | None) -> PaymentFilter:

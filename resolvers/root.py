@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import nodes, payments, viewer
+from resolvers import nodes, payments, reconciliation, viewer
 from resolvers.context import Info
 from resolvers.given import given
 from schema import inputs
@@ -12,6 +12,7 @@ from schema.connection import PaymentConnection
 from schema.node import Node
 from schema.order import OrderPayment
 from schema.payment import Payment
+from schema.reconciliation import ReconciliationRunConnection
 from schema.results import AuthorizePaymentResult, CapturePaymentResult, RefundPaymentResult, VoidPaymentResult
 from schema.viewer import Viewer
 
@@ -57,6 +58,14 @@ class Query:
         self, info: Info, order_id: Annotated[str, strawberry.argument(description="Your order.")]
     ) -> OrderPayment:
         return await payments.order_payment_query(info, order_id)
+
+    @strawberry.field(
+        description="Reports of the reconciliation: whether your payments are what the bank's books say. Newest first."
+    )
+    async def reconciliation(
+        self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
+    ) -> ReconciliationRunConnection:
+        return await reconciliation.reconciliation(info, first=given(first), after=given(after))
 
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.

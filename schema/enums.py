@@ -7,8 +7,10 @@ from typing import Any, TypeVar, cast
 import strawberry
 
 from domain.card import CardBrand
+from domain.discrepancy import DiscrepancyKind, Remedy
 from domain.order import ShipReason
 from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
+from domain.reconciliation import Trigger
 from domain.request import WaitFor
 
 
@@ -105,6 +107,46 @@ _publish(
         ReviewReason.RECONCILED: (
             "A reconciliation with the bank has put this payment right; its amount is so large that our operators look at it too."
         ),
+    },
+)
+_publish(
+    DiscrepancyKind,
+    "DiscrepancyKind",
+    "In which way our records and the bank's books differed.",
+    {
+        DiscrepancyKind.HOLD_EXPIRED: "We counted on a hold that had run out. The payment became EXPIRED, and the hold is voided.",
+        DiscrepancyKind.HOLD_USED_ELSEWHERE: "The bank captured or voided a hold, and not because we asked it to.",
+        DiscrepancyKind.HOLD_NOT_USED: "We recorded a capture or a void, and the bank still has the hold open.",
+        DiscrepancyKind.HOLD_NOT_RELEASED: "The hold of an expired payment had never been voided. It is now.",
+        DiscrepancyKind.HOLD_FOUND: "An authorization without an answer, which could not be asked for again, had succeeded.",
+        DiscrepancyKind.ORPHAN_HOLD: "The bank holds money for a payment that we recorded as declined.",
+        DiscrepancyKind.SECOND_HOLD: "The bank has another hold under our key than the one that we recorded.",
+        DiscrepancyKind.REFERENCE_FOUND: "A reference that had been lost together with an answer.",
+        DiscrepancyKind.OTHER_CAPTURE: "The bank has another capture under our key than the one that we recorded.",
+        DiscrepancyKind.OTHER_VOID: "The bank has another void under our key than the one that we recorded.",
+        DiscrepancyKind.OTHER_REFUND: "The bank has another refund under our key than the one that we recorded.",
+        DiscrepancyKind.REFUSED_BUT_DONE: "We recorded that the bank had refused an operation, and it has done it.",
+    },
+)
+_publish(
+    Remedy,
+    "DiscrepancyRemedy",
+    "What was done about a discrepancy.",
+    {
+        Remedy.REPAIRED: "The bank's word settles it, and our records were put right. A large payment is flagged for review as well.",
+        Remedy.FLAGGED: (
+            "Nothing was put right: our operators have to find out more. The payment needs review; unless there was so much to repair "
+            "in one run that the rest was only reported."
+        ),
+    },
+)
+_publish(
+    Trigger,
+    "ReconciliationTrigger",
+    "Who began a reconciliation.",
+    {
+        Trigger.SCHEDULE: "It was due.",
+        Trigger.OPERATOR: "One of our operators.",
     },
 )
 _publish(

@@ -108,6 +108,9 @@ FIXED = {  # names that clients and checks rely on, as far as they exist
     "Query.payments(last:)": "Int",
     "Query.payments(before:)": "String",
     "Query.payments(filter:)": "PaymentFilter",
+    "Query.reconciliation": "ReconciliationRunConnection!",
+    "Query.reconciliation(first:)": "Int",
+    "Query.reconciliation(after:)": "String",
     "Query.orderPayment": "OrderPayment!",
     "Query.orderPayment(orderId:)": "String!",
     "OrderPayment.readyToShip": "Boolean!",
@@ -207,7 +210,7 @@ def test_a_mutation_takes_one_input_with_an_idempotency_key_and_answers_a_union(
     assert len(payloads) == 1
 
 
-@pytest.mark.parametrize("thing", ["Payment", "Partner", "ApiKey"])
+@pytest.mark.parametrize("thing", ["Payment", "Partner", "ApiKey", "ReconciliationRun"])
 def test_what_has_an_id_is_a_node(thing: str) -> None:
     kind = SCHEMA.type_map[thing]
 
