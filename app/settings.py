@@ -69,6 +69,18 @@ class Settings(BaseSettings):
         "production", description="`development` on a desk: only there the secrets of docker-compose.yml are taken."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged, to stderr.")
+    failpoint: OptionalFailpoint = Field(
+        None, description="Where this process ends itself, for crash tests; only in development. See docs/settings.md."
+    )
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint is not None and self.environment != "development":
+            raise ValueError(
+                f"{PREFIX}FAILPOINT is set: this process would end itself in the middle of a payment. It is for crash tests. Unset "
+                f"it; or, on a desk, set {PREFIX}ENVIRONMENT to development"
+            )
+        return self
 
 
 class OwnerSettings(Settings):
@@ -114,9 +126,6 @@ class ServeSettings(Settings):
     pepper: Secret = Field(
         description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
     )
-    failpoint: OptionalFailpoint = Field(
-        None, description="Where this process ends itself, for crash tests; only in development. See docs/settings.md."
-    )
     outcome_wait_s: float = Field(
         OUTCOME_WAIT_S, gt=0, le=30, description="Seconds that a mutation waits for the bank before it answers PENDING."
     )
@@ -133,15 +142,6 @@ class ServeSettings(Settings):
                     f"{PREFIX}{name.upper()} is the one of docker-compose.yml, which everybody knows. Make one of your own with "
                     f"`openssl rand -base64 {SECRET_BYTES}`; or, on a desk, set {PREFIX}ENVIRONMENT to development"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _no_failpoint_in_production(self) -> Self:
-        if self.failpoint is not None and self.environment != "development":
-            raise ValueError(
-                f"{PREFIX}FAILPOINT is set: this process would end itself in the middle of a payment. It is for crash tests. Unset "
-                f"it; or, on a desk, set {PREFIX}ENVIRONMENT to development"
-            )
         return self
 
     @field_validator("allowed_origins", mode="before")

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """In the order in which a request passes them, then the worker's own."""
+    """In the order in which a request passes them, then the worker's own, then the operators'."""
 
     REQUEST_CLAIMED = "request-claimed"
     """In transaction 1: the attempt is written, nothing is committed."""
@@ -35,6 +35,8 @@ class Failpoint(StrEnum):
     """A page of a reconciliation is committed, and the next one not begun."""
     KEYS_REAPED = "keys-reaped"
     """In the transaction that forgets a page of old idempotency keys, before its commit."""
+    SETTLEMENT_WRITTEN = "settlement-written"
+    """In the transaction of an operator's word: change, audit entry and event are written, nothing is committed."""
 
 
 Reach = Callable[[Failpoint], Awaitable[None]]

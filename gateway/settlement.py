@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.attempt import Attempt, Resolution
 from domain.audit import AuditEntry
+from domain.failpoint import Failpoint
 from domain.ids import IdKind, encode_id
 from domain.payment import Payment
 from domain.settlement import (
@@ -85,6 +86,8 @@ async def settle_payment(desk: Desk, tenant_id: UUID, payment_id: UUID, word: Wo
             answer = await _settle(desk, tx, tenant_id, payment_id, word, closed)
             if dry_run:
                 raise _TakenBack
+            if isinstance(answer, Written):
+                await desk.world.reach(Failpoint.SETTLEMENT_WRITTEN)
     except _TakenBack:
         return answer
     desk.wakeups.announce(closed)

@@ -105,16 +105,14 @@ def settle(payment_id: str, partner: str, by: str, note: str, dry_run: bool, as_
     by, note = checked_operator(by), checked_note(note)
     from app import staff_payments  # noqa: PLC0415
     from app.cli import payment_output, run  # noqa: PLC0415
+    from app.failpoints import reach_for  # noqa: PLC0415
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
     from gateway.settlement import BeingAsked, Unfit  # noqa: PLC0415
     from gateway.world import real_world  # noqa: PLC0415
 
-    word = staff_payments.word_of(settlement, by, note)
-    answer = run(
-        staff_payments.settle(
-            read_settings(OwnerSettings), real_world(), partner, payment_id, word, dry_run=dry_run, on_wait=_tell_waiting
-        )
-    )
+    settings, word = read_settings(OwnerSettings), staff_payments.word_of(settlement, by, note)
+    world = real_world(reach_for(settings.failpoint))
+    answer = run(staff_payments.settle(settings, world, partner, payment_id, word, dry_run=dry_run, on_wait=_tell_waiting))
     match answer:
         case None:
             raise click.ClickException("There is no payment of this partner with this id; see `partner-api payments list`.")

@@ -151,13 +151,16 @@ class Site:
 
     def start_worker(self, failpoint: str = "", **settings: object) -> Process:
         """Another worker."""
-        own = {"worker_database_url": self.urls.worker, **settings}
-        return self._start("work", environment=self._environment(failpoint, own))
+        return self.start_command("work", failpoint=failpoint, worker_database_url=self.urls.worker, **settings)
+
+    def start_command(self, *arguments: str, failpoint: str = "", **settings: object) -> Process:
+        """Any of our commands."""
+        return self._start(*arguments, environment=self._environment(failpoint, settings))
 
     def start_reconcile(self, partner: Partner, failpoint: str = "") -> Process:
         """An operator's reconciliation of one partner."""
-        environment = self._environment(failpoint, {"worker_database_url": self.urls.worker})
-        return self._start("reconcile", "--partner", encode_id(IdKind.PARTNER, partner.id), environment=environment)
+        partner_id = encode_id(IdKind.PARTNER, partner.id)
+        return self.start_command("reconcile", "--partner", partner_id, failpoint=failpoint, worker_database_url=self.urls.worker)
 
     @contextmanager
     def worker_frozen(self) -> Iterator[None]:
@@ -230,7 +233,10 @@ class Site:
     async def books(self, wishes: Iterable[Wish]) -> list[list[Any]]:
         """Everything that we have written down of these partners."""
         query = "select * from {} where tenant_id = any($1) order by tenant_id, id"
-        return [await self.owner_fetch(query.format(name), _tenants(wishes)) for name in ("payments", "attempts", "events")]
+        return [
+            await self.owner_fetch(query.format(name), _tenants(wishes))
+            for name in ("payments", "attempts", "events", "audit_log")
+        ]
 
     async def script(self, fault: str | None, times: int, **how: object) -> None:
         """What the bank does with the next requests (docs/bank-mock.md)."""
@@ -244,6 +250,13 @@ class Site:
         """Let a hold run out at the bank."""
         async with _http() as http:
             (await http.post(f"{self._control}/authorizations/{authorization}/expire")).raise_for_status()
+
+    async def captured_by_somebody_else(self, hold: str, amount: int) -> str:
+        """The bank's reference of a capture that did not come from us."""
+        async with _http() as http:
+            body = {"authorization_id": hold, "amount": amount}
+            answer = await http.post(f"{self.bank_url}/api/v1/captures", json=body, headers={"Idempotency-Key": f"teller-{hold}"})
+        return str(answer.raise_for_status().json()["capture_id"])
 
     async def ledger(self) -> Any:
         """What the bank did."""

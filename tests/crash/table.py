@@ -121,6 +121,8 @@ ROUNDS = tuple((failpoint, passing) for failpoint in (F.HOLDS_EXPIRED, F.KEYS_RE
 RECONCILIATIONS = tuple(
     (failpoint, passing) for failpoint in (F.RECONCILIATION_PAGE_COMPARED, F.RECONCILIATION_PAGE_COMMITTED) for passing in (1, 2)
 )
+# An operator's command ends itself in its transaction.
+SETTLEMENTS = (F.SETTLEMENT_WRITTEN,)
 # Postgres dies instead of us, with the four transactions open: the process that serves one of them, and so all of them.
 SERVERS = (
     Death(F.REQUEST_CLAIMED, Left.NOTHING),
@@ -137,4 +139,5 @@ COMMITS = (
 
 def exercised() -> set[Failpoint]:
     """The failpoints that have a row, and so a process that dies there."""
-    return {death.at for death in REQUESTS + RECOVERIES} | {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS}
+    at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS}
+    return {death.at for death in REQUESTS + RECOVERIES} | at_passings | {*SETTLEMENTS}
