@@ -63,7 +63,7 @@ class PaymentMachine(RuleBasedStateMachine):
         self.pending: PendingOperation | None = PendingOperation(Verb.AUTHORIZE, START, 1)
         self.before = self.payment
 
-    @rule(seconds=st.integers(-5, 100_000))
+    @rule(seconds=st.sampled_from([-5, -1, 1, 3600]))
     def time_passes_here_or_on_another_host(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
