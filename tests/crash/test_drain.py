@@ -48,7 +48,7 @@ async def test_an_api_that_is_told_to_stop_finishes_what_nobody_waits_for(site: 
     told = await asyncio.gather(*(wish.ask(leaving) for wish in wishes))
     await leaving.stands_at(Failpoint.BANK_CALL_DUE, times=len(wishes))
     leaving.terminate()
-    await leaving.says("Shutting down")
+    await leaving.says("Waiting for application shutdown")  # nothing else keeps it from ending
     go_on.touch()
     await leaving.ended()
     left_open = await site.open_attempts(wishes)
