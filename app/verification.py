@@ -73,11 +73,14 @@ class Verification:
             (not self.has_ledger, "I1, I5: no ledger was given, so nothing was compared with the bank."),
             (
                 self.has_ledger and not self.bank_is_ours,
-                f"I1: whether the bank did things that nobody asked for. {self.unclaimed} keys of its ledger may be another "
-                "partner's or another installation's.",
+                "I1: whether the bank did what nobody asked for. Keys of its ledger that may be another partner's or another "
+                f"installation's: {self.unclaimed}.",
             ),
-            (self.moving > 0, f"I1, I5: {self.moving} payments changed each time that they were looked at."),
-            (self.disputed > 0, f"I5: {self.disputed} payments are flagged {ReviewReason.BANK_DISAGREES}; an operator has to."),
+            (self.moving > 0, f"I1, I5: payments that changed each time they were looked at: {self.moving}."),
+            (
+                self.disputed > 0,
+                f"I5: payments with the flag {ReviewReason.BANK_DISAGREES}, which an operator has to compare: {self.disputed}.",
+            ),
             (not self.has_acknowledged, "I2: nobody said what was acknowledged."),
             (True, "I8 (partners kept apart), and I9 in logs, answers and dumps: that is for tests; a database can't tell."),
         ]

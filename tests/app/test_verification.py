@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from app import verification
@@ -26,7 +27,8 @@ async def test_payments_in_every_state_are_right(till: Till) -> None:
 
     assert found.violations == []
     assert found.is_right
-    assert (found.partners, found.payments, found.under_way) == (1, 7, 1)
+    assert (found.partners, found.payments, found.under_way, found.strangers) == (1, 7, 1, 0)
+    assert [sentence[:2] for sentence in found.not_checked] == ["I8"], "what no database can tell, and nothing else"
     assert found.checked == {
         Invariant.I1: 7,
         Invariant.I2: 7,
@@ -69,6 +71,7 @@ async def test_without_a_ledger_our_own_books_are_judged_and_the_rest_is_said(ti
     assert found.checked[Invariant.I6] == 3
     assert found.checked[Invariant.I1] == found.checked[Invariant.I5] == 0
     assert found.not_checked[0].startswith("I1, I5: no ledger was given")
+    assert found.not_checked[1] == "I2: nobody said what was acknowledged."
 
 
 async def test_all_partners_are_read_unless_some_are_named(till: Till, owner: Database, other_tenant: object) -> None:
@@ -138,6 +141,22 @@ async def test_a_payment_that_rests_for_an_operator_is_counted_and_is_no_violati
     assert found.flags == {ReviewReason.BANK_KEY_EXPIRED: 1}
 
 
+async def test_a_payment_on_which_the_bank_disagrees_is_not_compared_and_told(till: Till) -> None:
+    payment = await till.payment_in(S.AUTHORIZED)
+    void = {"authorization_id": payment.bank.authorization}
+    await till.line.inner.handle_async_request(
+        httpx.Request("POST", "http://bank/api/v1/voids", json=void, headers={"Idempotency-Key": "somebody's"})
+    )
+    before = await till.breaches()
+
+    await till.operate(Verb.CAPTURE, payment)
+
+    found = await till.verify()
+    assert before == {Breach.STATES_DIFFER}
+    assert (found.violations, found.disputed, found.strangers, found.checked[Invariant.I5]) == ([], 1, 1, 0)
+    assert found.not_checked[0] == "I5: payments with the flag BANK_DISAGREES, which an operator has to compare: 1."
+
+
 async def test_what_is_not_a_ledger_is_refused(till: Till) -> None:
     with pytest.raises(NotALedger, match="no list of captures"):
         await till.verify({"authorizations": []})
@@ -164,7 +183,7 @@ async def test_a_bank_that_is_not_ours_alone_may_know_keys_that_we_dont(till: Ti
 
     assert [each.breach for each in alone.violations] == [Breach.UNKNOWN_KEY]
     assert (shared.is_right, shared.unclaimed) == (True, 1)
-    assert "another installation's" in shared.not_checked[0]
+    assert shared.not_checked[0].endswith("another partner's or another installation's: 1.")
 
 
 async def test_a_payment_that_moved_after_the_ledger_was_read_is_judged_by_a_newer_one(till: Till) -> None:
@@ -213,7 +232,7 @@ async def test_a_payment_that_never_stands_still_is_told_and_not_judged(till: Ti
 
     assert found.violations == []
     assert found.moving == 1
-    assert found.not_checked[0] == "I1, I5: 1 payments changed each time that they were looked at."
+    assert found.not_checked[0] == "I1, I5: payments that changed each time they were looked at: 1."
 
 
 async def test_what_is_wrong_for_good_is_found_by_the_second_look(till: Till) -> None:

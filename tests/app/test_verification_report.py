@@ -108,9 +108,9 @@ def test_flags_and_strangers_are_told(capsys: pytest.CaptureFixture[str]) -> Non
     ("changes", "sentence"),
     [
         ({"has_ledger": False}, "I1, I5: no ledger was given"),
-        ({"bank_is_ours": False, "unclaimed": 7}, "7 keys of its ledger may be another partner's"),
-        ({"moving": 2}, "I1, I5: 2 payments changed each time"),
-        ({"disputed": 3}, "I5: 3 payments are flagged BANK_DISAGREES"),
+        ({"bank_is_ours": False, "unclaimed": 7}, "another partner's or another installation's: 7."),
+        ({"moving": 2}, "I1, I5: payments that changed each time they were looked at: 2."),
+        ({"disputed": 3}, "I5: payments with the flag BANK_DISAGREES, which an operator has to compare: 3."),
         ({"has_acknowledged": False}, "I2: nobody said what was acknowledged."),
         ({}, "I8 (partners kept apart)"),
     ],
