@@ -8,11 +8,13 @@ import orjson
 
 from bank.mock.answers import Answer, plain_answer, refusal_answer
 from bank.mock.chaos import Fault, FaultKind
-from bank.mock.errors import RANDOM_FAILURE
+from bank.mock.errors import RANDOM_FAILURE, Refusal
 from bank.mock.validation import dashed
 from bank.mock.wire import Exchange
 
 _ERROR: Final = refusal_answer(RANDOM_FAILURE)
+# Not the text of the injected failure: by that one the contract promises that nothing was done (§1).
+_ERROR_AFTER: Final = refusal_answer(Refusal(500, "internal_error", "an internal error occurred"))
 _UNAUTHORIZED: Final = plain_answer(401, "unauthorized")
 
 
@@ -40,7 +42,7 @@ async def play_after_effect(fault: Fault, exchange: Exchange, answer: Answer, ra
     """Send `answer` as the fault has it. An answer that isn't 200 has no id or amount to falsify."""
     match fault.kind:
         case FaultKind.ERROR_AFTER_EFFECT:
-            await exchange.send(_ERROR)
+            await exchange.send(_ERROR_AFTER)
         case FaultKind.HANG_AFTER_EFFECT:
             await exchange.hang(fault.bound_s)
             await exchange.drop()

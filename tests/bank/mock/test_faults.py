@@ -200,6 +200,20 @@ async def test_an_after_effect_fault_can_lose_the_key_too(real_bank: RealBank) -
     assert holds(bank) == 2
 
 
+@pytest.mark.parametrize(("kind", "promises_nothing_was_done"), [("500_before_effect", True), ("500_after_effect", False)])
+async def test_only_an_error_before_the_effect_has_the_text_that_promises_so(
+    real_bank: RealBank, kind: str, promises_nothing_was_done: bool
+) -> None:
+    """Contract §1: the failure that the bank injects comes before any work, and is known by its text."""
+    bank, client, _ = real_bank
+    await script(bank, {"kind": kind})
+
+    answer = await authorize(client)
+
+    assert answer.json()["error"] == "internal_error"
+    assert (answer.json()["message"] == "Random failure injection") is promises_nothing_was_done
+
+
 async def test_faults_are_of_a_path_and_a_count(real_bank: RealBank) -> None:
     bank, client, _ = real_bank
     await script(bank, {"kind": "401", "path": "/api/v1/voids"}, {"kind": "429", "count": 2})
