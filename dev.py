@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Everything a developer does here, with nothing installed but Python 3.11 or newer.
 
-    python3 dev.py run     start the whole system and stay (options: python3 dev.py run --help)
-    python3 dev.py demo    start it on its own, play the demo, stop it
-    python3 dev.py test    run the tests, on all cores; arguments go to pytest; --quick leaves out what kills processes
-    python3 dev.py check   format, lint, types and import rules
-    python3 dev.py bench   run the benchmarks
-    python3 dev.py chaos   load everything while its parts are killed and cut off, then compare with the bank's books
-    python3 dev.py clean   remove data and caches; with --all the installed packages too
-    python3 dev.py lock    write the two requirements.lock anew from pyproject.toml
+    python3 dev.py run       start the whole system and stay (options: python3 dev.py run --help)
+    python3 dev.py demo      start it on its own, play the demo, stop it
+    python3 dev.py test      run the tests, on all cores; arguments go to pytest; --quick leaves out what kills processes
+    python3 dev.py check     format, lint, types and import rules
+    python3 dev.py bench     run the benchmarks
+    python3 dev.py chaos     load everything while its parts are killed and cut off, then compare with the bank's books
+    python3 dev.py simulate  play payments in virtual time while everything fails (options: python3 dev.py simulate --help)
+    python3 dev.py clean     remove data and caches; with --all the installed packages too
+    python3 dev.py lock      write the two requirements.lock anew from pyproject.toml
 
 The first call, and the first after a change of dependencies, installs the locked packages into .venv.
 """
@@ -263,6 +264,10 @@ def chaos(*arguments: str) -> int:
     return become("-m", "tests.chaos", *arguments)
 
 
+def simulate(*arguments: str) -> int:
+    return become("-m", "tests.simulation", *arguments)
+
+
 def check(*_: str) -> int:
     """All of them, also after one has failed; side by side, since most wait for the slowest."""
     ensure()
@@ -327,7 +332,17 @@ def lock(*_: str) -> int:
     return 0
 
 
-COMMANDS = {"run": run, "demo": demo, "test": test, "check": check, "bench": bench, "chaos": chaos, "clean": clean, "lock": lock}
+COMMANDS = {
+    "run": run,
+    "demo": demo,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "chaos": chaos,
+    "simulate": simulate,
+    "clean": clean,
+    "lock": lock,
+}
 
 
 def main(arguments: list[str]) -> int:

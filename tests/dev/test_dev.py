@@ -83,7 +83,7 @@ def test_an_unknown_command_names_the_known_ones() -> None:
     result = subprocess.run([sys.executable, str(DEV), "tset"], capture_output=True, text=True, check=False)
 
     assert result.returncode == 1
-    assert "There is no command 'tset'. There are: run, demo, test, check, bench, chaos, clean, lock." in result.stderr
+    assert "There is no command 'tset'. There are: run, demo, test, check, bench, chaos, simulate, clean, lock." in result.stderr
 
 
 def test_installers_are_not_led_astray_by_the_users_variables(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from bank.client import BankClient, BankHttp, bank_http
 from bank.mock import AnswerDropped, Bank, BankSettings, create_bank
 from bank.mock.chaos import Fault, FaultKind
 from bank.transport import READ_TIMEOUT_S
+from domain.failpoint import Failpoint
 from tests.simulation.stage import ACTOR, Process, Stage
 
 REFUSED = "no connection"
@@ -25,7 +26,6 @@ FORGOTTEN = "done, the answer and the key are lost"
 FAULTS = tuple(kind.value for kind in FaultKind if kind is not FaultKind.OTHER_ID)
 TROUBLES = (REFUSED, PROXY_ERROR, LOST, FORGOTTEN, *FAULTS)
 WINDOW_MS = 1.0  # between the bank's commit and the storing of the key (contract §7.1); by this the mock's waits are told apart
-EPOCH_NS = 1_780_315_200_000_000_000  # the stage's first moment, 2026-06-01 12:00 UTC
 
 _EXCHANGE: ContextVar["Exchange | None"] = ContextVar("exchange", default=None)
 
@@ -40,7 +40,6 @@ class Line:
     unreachable: bool = False
     in_flight: Counter[str] = field(default_factory=Counter)
     overlapping: set[str] = field(default_factory=set)  # keys that were in flight twice at a time (contract §7.7)
-    unanswered: Counter[str] = field(default_factory=Counter)  # by key: requests that may have come through without a good answer
     place: Process = field(default_factory=lambda: Process("bank"))
 
     def client(self, process: Process) -> BankClient:
@@ -63,7 +62,7 @@ def staged_bank(stage: Stage, accounts: str, *, max_latency_s: float = 0.0) -> L
 
     bank = create_bank(
         BankSettings.from_environment({**settings, "BANK_ACCOUNTS": accounts}),
-        clock=lambda: EPOCH_NS + round(line.stage.time_s * 1_000_000_000),
+        clock=lambda: round(line.stage.now().timestamp() * 1_000_000) * 1000,
         sleep=sleep,
     )
     bank.books.weather = bank.books.weather.changed({"commit_to_key_delay_ms": WINDOW_MS})
@@ -86,12 +85,19 @@ class LineTransport(httpx.AsyncBaseTransport):
         luck = await line.stage.point(f"ask {request.url.path.rpartition('/')[2]}", TROUBLES)
         if luck == REFUSED or line.unreachable:
             raise httpx.ConnectError(REFUSED, request=request)
+        key = request.headers["idempotency-key"]
+        line.in_flight[key] += 1
+        if line.in_flight[key] > 1:
+            line.overlapping.add(key)
         exchange = Exchange(line, request, self._process, luck)
         self._process.on_death.append(exchange.hang_up)
         try:
+            await line.stage.reach(Failpoint.BANK_REQUEST_SENT)
             answer = await exchange.outcome()
+            await line.stage.reach(Failpoint.BANK_ANSWER_BEGUN)
         finally:
             self._process.on_death.remove(exchange.hang_up)
+            line.in_flight[key] -= 1
         if answer is None:
             raise httpx.ReadError("no answer", request=request)
         status, headers, body = answer
@@ -105,7 +111,6 @@ class Exchange:
         self.latency_s = line.max_latency_s * line.stage.random()
         self._answered = asyncio.Event()
         self._line = line
-        self._key = request.headers.get("idempotency-key", "")
         self._client = client
         self._luck = luck
         self._gone = asyncio.Event()  # the bank sees that the client has hung up
@@ -142,8 +147,6 @@ class Exchange:
                 self.hang_up()
         waiting.cancel()
         lost = not self._complete or self._luck in (LOST, FORGOTTEN)
-        if lost or self._luck != "":
-            self._line.unanswered[self._key] += 1
         await self._line.stage.point("the answer is lost" if lost else f"the bank answers {self._status}")
         if lost:
             return None
@@ -152,9 +155,6 @@ class Exchange:
     async def _serve(self) -> None:
         _EXCHANGE.set(self)
         line = self._line
-        line.in_flight[self._key] += 1
-        if line.in_flight[self._key] > 1:
-            line.overlapping.add(self._key)
         if self._luck in FAULTS:
             line.bank.books.faults.add([Fault(FaultKind(self._luck))])
         try:
@@ -162,7 +162,6 @@ class Exchange:
         except AnswerDropped:
             self._complete = False
         finally:
-            line.in_flight[self._key] -= 1
             self._answered.set()
 
     async def _receive(self) -> Message:

@@ -31,12 +31,14 @@ async def look_for_wrong(
     tenants: Sequence[UUID],
     acknowledged: Mapping[UUID, frozenset[str]],
     payments: Mapping[UUID, Payment],
+    *,
+    open_bound_s: float = 0.0,
 ) -> Wrong:
-    """Compare everything with everything, at rest."""
+    """Compare everything with everything, at rest: nothing is open, or nothing for longer than a bound."""
     found: Wrong = defaultdict(list)
     document = ledger_report(line.bank.books.ledger.state, "", None)
     now = line.stage.now()
-    checked = await verify(scene.owner, document, now=now, tenants=tenants, acknowledged=acknowledged, open_bound_s=0.0)
+    checked = await verify(scene.owner, document, now=now, tenants=tenants, acknowledged=acknowledged, open_bound_s=open_bound_s)
     for each in checked.violations:
         told = f"{each.breach.invariant.name}: {each.breach.sentence}; ours: {each.ours}; the bank's: {each.bank}"
         found[each.payment_id].append(told)

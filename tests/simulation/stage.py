@@ -22,7 +22,7 @@ from domain.failpoint import Failpoint
 from tests.simulation.virtual_loop import Stuck, VirtualLoop
 
 T = TypeVar("T")
-GO, DIE = "", "dies"  # what can happen at every point; others belong to their points
+GO, DIE, STILL = "", "dies", "stands still"  # what can happen at every point; others belong to their points
 EPOCH = datetime(2026, 6, 1, 12, tzinfo=UTC)
 GATEWAY_LOG = logging.getLogger("gateway")
 MAX_STEPS = 200_000  # a stretch of fifty operations takes some thousands; more is a loop that does not end
@@ -44,7 +44,7 @@ class Process:
     skew_s: float = 0.0
     slow: bool = False
     dead: bool = False
-    tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
+    tasks: dict["asyncio.Task[Any]", None] = field(default_factory=dict)  # in the order of their beginning, which a set has not
     on_death: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -59,6 +59,7 @@ class Point:
     nth: int
     victim: Process
     turn: "asyncio.Future[str]"
+    rank: float | None = None  # for directors
 
 
 class Step(NamedTuple):
@@ -78,10 +79,13 @@ class Director(Protocol):
     """Who decides."""
 
     def choose(self, points: Sequence[Point]) -> tuple[Point, str] | None:
-        """Whose turn it is, and what happens to them: GO, DIE, or an option of the point. None: somebody else has been woken."""
+        """Whose turn it is, and what happens: GO, DIE, STILL, or an option of the point. None: somebody else has been woken."""
 
     def dies_at(self, process: Process, actor: str, failpoint: Failpoint, nth: int) -> bool:
         """Whether the process dies at this place, which may be in the middle of a transaction."""
+
+    def stands_still_s(self, point: Point) -> float:
+        """For how long its process gets no turn, after STILL was chosen for it."""
 
 
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
@@ -97,11 +101,12 @@ class Stage:
         self.history: list[Step] = []
         self.surprises: list[str] = []  # what should be impossible: whatever ended in an exception that nobody expects
         self.waits_for_postgres = False
+        self.skipped_s = 0.0  # by which all clocks, the bank's too, are ahead of the loop's: days that nobody waited for
         self.failpoints: Counter[Failpoint] = Counter()
         self._loop = loop
         self._seed = seed
         self._parked: list[Point] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._authors: dict[int, str] = {}
         self._script: asyncio.Task[Any] | None = None
@@ -116,7 +121,7 @@ class Stage:
 
     def now(self, process: Process | None = None) -> datetime:
         """The time, as a process's clock shows it."""
-        return EPOCH + timedelta(seconds=self._loop.time_s + (process.skew_s if process else 0.0))
+        return EPOCH + timedelta(seconds=self._loop.time_s + self.skipped_s + (process.skew_s if process else 0.0))
 
     def chance(self, *about: object) -> float:
         """A number in [0, 1) that depends on nothing but the seed and `about`."""
@@ -185,15 +190,29 @@ class Stage:
     def kill(self, process: Process) -> None:
         """SIGKILL: nothing of what it was about to do happens, its connections are cut."""
         process.dead = True
-        for cut in process.on_death:
+        for cut in list(process.on_death):
             cut()
-        for task in process.tasks:
+        for task in list(process.tasks):
             if task is not _current_task():
                 task.cancel()
+
+    def slow_down(self, process: Process, for_s: float) -> None:
+        """It gets no turn for so long."""
+        process.slow = True
+        self.later(for_s, lambda: setattr(process, "slow", False))
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass while everybody who is parked stays parked."""
         self._loop.time_s += seconds
+
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do something when so much time has passed, unless the play is over by then."""
+
+        def unless_it_is_over() -> None:
+            if not self._ended:
+                what()
+
+        self._loop.call_later(seconds, unless_it_is_over)
 
     def note(self, process: Process, actor: str, what: str, luck: str = GO) -> None:
         """A line for the history."""
@@ -201,7 +220,7 @@ class Stage:
 
     async def perform(self, script: Callable[[], Awaitable[T]]) -> T:
         """Run the script to its end, then clear the stage."""
-        self._loop.time_s = 0.0
+        self._loop.start_over()
         self._loop.stage = self
         self._loop.set_exception_handler(self._surprised)
         PROCESS.set(OUTSIDE)
@@ -219,12 +238,11 @@ class Stage:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._loop.stage = None
-            self._loop.set_exception_handler(None)
             GATEWAY_LOG.removeHandler(self._complaints)
 
     # --- what the loop does ---
 
-    def go_on(self, timer_s: float | None) -> None:
+    def go_on(self, next_timer_s: float | None) -> None:
         ready = [point for point in self._parked if not point.process.slow]
         if len(self.history) > MAX_STEPS:
             raise Stuck(f"{MAX_STEPS} steps and no end")
@@ -233,14 +251,17 @@ class Stage:
             if chosen is None:
                 return
             point, luck = chosen
-            self._parked.remove(point)
             self.note(point.process, point.actor, point.what, luck)
+            if luck == STILL:
+                self.slow_down(point.process, self.director.stands_still_s(point))
+                return
+            self._parked.remove(point)
             if luck == DIE:
                 self.kill(point.victim)
             if not point.turn.done():
                 point.turn.set_result(GO if luck == DIE else luck)
-        elif timer_s is not None:
-            self._loop.time_s += timer_s
+        elif next_timer_s is not None:
+            self._loop.time_s = next_timer_s
         elif self._script is not None and not self._script.cancelling():
             self._script.cancel()
         else:
@@ -254,18 +275,18 @@ class Stage:
             context.run(ACTOR.set, actor)
 
     def adopt(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         process = PROCESS.get(OUTSIDE)
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        for tasks in (self._tasks, process.tasks):
+            tasks[task] = None
+            task.add_done_callback(tasks.pop)
 
     def _stop_the_dead(self, process: Process) -> None:
         if process.dead or self._ended:
             raise ProcessDied(process.name)
 
     def _surprised(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.surprises.append(f"{context.get('message')}: {context.get('exception')!r}")
+        if not isinstance(context.get("exception"), asyncio.CancelledError):  # of a dead process, whose futures nobody reads
+            self.surprises.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     def _count(self, *what: str) -> int:
         self._counts[what] += 1

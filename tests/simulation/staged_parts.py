@@ -5,16 +5,17 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from uuid import UUID
 
 from gateway.world import World
 from persistence.database import Database, DatabaseAway, Transaction
-from persistence.wakeups import LOOK_WITH_REDIS_S
 from tests.simulation.stage import Process, Stage
 
 AWAY = "database away"
 BROKEN = "committed, but the connection broke"
 WAKEUP_S = 0.001  # how long a wake-up travels
+LOOK_S = 5.0  # how often who waits looks by himself; in production it is less, and most looks find nothing
 
 
 class StagedDatabase:
@@ -58,7 +59,7 @@ class StagedWakeups:
     def announce(self, attempt_ids: list[UUID]) -> None:
         for attempt_id in attempt_ids:
             if self._stage.chance("wake-up", attempt_id) >= self._loses:
-                asyncio.get_running_loop().call_later(WAKEUP_S, self._arrive, attempt_id)
+                self._stage.later(WAKEUP_S, partial(self._arrive, attempt_id))
 
     @contextmanager
     def expect(self, attempt_id: UUID) -> Iterator["Expected"]:
@@ -82,7 +83,7 @@ class Expected:
 
     async def wait(self, timeout_s: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(timeout_s, LOOK_WITH_REDIS_S)):
+            async with asyncio.timeout(min(timeout_s, LOOK_S)):
                 await self._woken.wait()
         self._woken.clear()
 
