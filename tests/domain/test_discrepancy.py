@@ -83,7 +83,7 @@ def test_a_hold_means(payment, standing, kind):
         assert found.the_banks
 
 
-@pytest.mark.parametrize("state", WITHOUT_A_HOLD)
+@pytest.mark.parametrize("state", sorted(WITHOUT_A_HOLD))
 def test_a_payment_without_a_hold_is_not_asked_for_one(state):
     with pytest.raises(AssertionError, match="no hold"):
         compare_hold(payment_in(state), H.USED)
