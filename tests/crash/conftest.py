@@ -23,8 +23,22 @@ def nursery() -> Iterator[Nursery]:
     made.close()
 
 
+@pytest.fixture
+def site(lasting_site: Site) -> Iterator[Site]:
+    """The site, for one test."""
+    yield lasting_site
+    lasting_site.clear_away()
+
+
+@pytest.fixture
+def fragile_site(lasting_fragile_site: Site) -> Iterator[Site]:
+    """The fragile site, for one test."""
+    yield lasting_fragile_site
+    lasting_fragile_site.clear_away()
+
+
 @pytest.fixture(scope="session")
-def site(nursery: Nursery, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def lasting_site(nursery: Nursery, postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A bank, an API, a worker and a database."""
     with _site(nursery, postgres_url, tmp_path_factory.mktemp("site")) as made:
         assert made.api.is_alive and made.worker.is_alive  # started now, so that they are there when the first ones die
@@ -32,7 +46,7 @@ def site(nursery: Nursery, postgres_url: str, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def fragile_site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def lasting_fragile_site(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site on a server of its own, which may be killed: what it has said to be committed is so, unlike in the suite's."""
     folder = Path(tempfile.mkdtemp(prefix="partner-api-crash-"))
     server = EmbeddedPostgres(folder, settings={**TEST_SETTINGS, "synchronous_commit": "on"})

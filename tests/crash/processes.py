@@ -90,6 +90,11 @@ class Process:
         self._signal(signal.SIGKILL)
         assert await self.ended() == -signal.SIGKILL, self.said()
 
+    def end(self) -> None:
+        """SIGKILL, if it lives."""
+        if self.is_alive:
+            self._signal(signal.SIGKILL)
+
     def terminate(self) -> None:
         """SIGTERM: it may finish what is under way."""
         self._signal(signal.SIGTERM)

@@ -126,6 +126,7 @@ class Site:
         self.urls = urls
         self._folder = folder
         self._started = 0
+        self._mortals: list[Process] = []
         self._ports = free_port(), free_port()
         door, control = (claim.number for claim in self._ports)
         self._start("bank", "--port", str(door), "--control-port", str(control), environment=QUIET_BANK)
@@ -134,20 +135,22 @@ class Site:
     @cached_property
     def api(self) -> ApiProcess:
         """The one that lives."""
-        return self.start_api()
+        return self._api()
 
     @cached_property
     def worker(self) -> Process:
         """The one that lives. Who does not ask for it has none."""
-        return self.start_worker()
+        return self._start("work", environment=self._environment(worker_database_url=self.urls.worker))
 
     @cached_property
     def _cut_off_api(self) -> ApiProcess:
-        return self.start_api(bank_url="http://127.0.0.1:1", outcome_wait_s=0.1)
+        return self._api(bank_url="http://127.0.0.1:1", outcome_wait_s=0.1)
 
     def start_api(self, failpoint: str = "", **settings: object) -> ApiProcess:
         """Another API; armed, it is going to die."""
-        return ApiProcess(self._nursery, self._log("api"), environment=self._environment(failpoint, settings))
+        api = self._api(failpoint=failpoint, **settings)
+        self._mortals.append(api)
+        return api
 
     def start_worker(self, failpoint: str = "", **settings: object) -> Process:
         """Another worker."""
@@ -155,7 +158,15 @@ class Site:
 
     def start_command(self, *arguments: str, failpoint: str = "", **settings: object) -> Process:
         """Any of our commands."""
-        return self._start(*arguments, environment=self._environment(failpoint, settings))
+        process = self._start(*arguments, environment=self._environment(failpoint=failpoint, **settings))
+        self._mortals.append(process)
+        return process
+
+    def clear_away(self) -> None:
+        """End what has been started to die and has not: a test that fails must not leave its processes to the next one."""
+        for process in self._mortals:
+            process.end()
+        self._mortals.clear()
 
     def start_reconcile(self, partner: Partner, failpoint: str = "") -> Process:
         """An operator's reconciliation of one partner."""
@@ -294,6 +305,9 @@ class Site:
         finally:
             await connection.close()
 
+    def _api(self, **settings: object) -> ApiProcess:
+        return ApiProcess(self._nursery, self._log("api"), environment=self._environment(**settings))
+
     def _start(self, *arguments: str, environment: dict[str, str]) -> Process:
         return Process(self._nursery, self._log(arguments[0]), *arguments, environment=environment)
 
@@ -301,13 +315,12 @@ class Site:
         self._started += 1
         return self._folder / f"{self._started}-{name}.log"
 
-    def _environment(self, failpoint: str, settings: dict[str, object]) -> dict[str, str]:
+    def _environment(self, **settings: object) -> dict[str, str]:
         given = {
             "environment": "development",
             "database_url": self.urls.app,
             "redis_url": NOWHERE,
             "bank_url": self.bank_url,
-            "failpoint": failpoint,
             **SECRETS,
             **settings,
         }

@@ -102,7 +102,6 @@ RECOVERIES = (
     Death(F.BANK_ANSWER_BEGUN, Left.DOUBT),
     Death(F.BANK_ANSWER_READ, Left.DOUBT),
     Death(F.RETRY_NOTED, Left.UNASKED, "500_before_effect"),
-    Death(F.RETRY_NOTED, Left.DOUBT, "reset_mid_body"),
     Death(F.OUTCOME_WRITTEN, Left.DOUBT),
 )
 # A worker ends itself in the middle of a batch of eight attempts of two partners, at this passing.
