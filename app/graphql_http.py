@@ -27,7 +27,7 @@ from app.authentication import Authentication, Refused
 from app.scrubbing import scrub
 from domain.api_key import ApiKey
 from gateway.gateway import OVERLOADED_RETRY_S, Overloaded
-from persistence.database import DatabaseAway
+from persistence.database import Crowded, DatabaseAway
 from resolvers.context import Context
 
 MAX_BODY_BYTES = 256 * 1024  # a long document with variables has a tenth of that
@@ -59,7 +59,10 @@ class Unservable(Exception):
 
 
 class GraphQLEndpoint:
-    """Serves one schema. `new_error_id` makes the ids that masked errors are found by."""
+    """Serves one schema. `new_error_id` makes the ids that masked errors are found by.
+
+    While `is_crowded` says so, requests are refused unread: whoever can't be served must not cost what those need who can.
+    """
 
     def __init__(
         self,
@@ -67,11 +70,13 @@ class GraphQLEndpoint:
         authentication: Authentication,
         context_for: Callable[[ApiKey], Context],
         new_error_id: Callable[[], str],
+        is_crowded: Callable[[], bool],
     ) -> None:
         self._schema = schema
         self._authentication = authentication
         self._context_for = context_for
         self._new_error_id = new_error_id
+        self._is_crowded = is_crowded
 
     async def __call__(self, request: Request) -> Response:
         """One request, one answer; nothing but a bug of this file gets past it."""
@@ -80,6 +85,8 @@ class GraphQLEndpoint:
             if request.method in READING and _wants_html(request):
                 return HTMLResponse(get_graphql_ide_html("graphiql"))
             media_type = _answer_type(request)
+            if self._is_crowded():
+                return _weather(media_type, Crowded())
             caller = await self._authentication.caller(request.headers.get("authorization"))
             if isinstance(caller, Refused):
                 message, reason = caller.why.value, caller.why.name
@@ -173,14 +180,14 @@ def _is_ours(error: GraphQLError) -> bool:
 
 
 def _retry_after_s(weather: BaseException) -> int:
-    return OVERLOADED_RETRY_S if isinstance(weather, Overloaded) else DATABASE_RETRY_S
+    return OVERLOADED_RETRY_S if isinstance(weather, Overloaded | Crowded) else DATABASE_RETRY_S
 
 
 def _weather(media_type: str, weather: BaseException) -> Response:
     retry_after_s = _retry_after_s(weather)
     message = (
         "Too many payments are under way. Repeat this with the same idempotency key in a moment."
-        if isinstance(weather, Overloaded)
+        if isinstance(weather, Overloaded | Crowded)
         else "The service can't reach its database. Repeat this with the same idempotency key in a moment; nothing is lost or done twice."
     )
     extensions = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": retry_after_s * 1000}

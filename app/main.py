@@ -114,6 +114,7 @@ def create_app(
                 Authentication(database, pepper, time.monotonic),
                 context_for,
                 lambda: f"err_{here.random_bits(64):016x}",
+                lambda: database.is_crowded,
             )
             log.info("serving")
             yield

@@ -173,7 +173,7 @@ async def finish(parts: Parts, tenant_id: UUID, findings: Sequence[Finding]) -> 
     An attempt that is missing from the result is somebody else's by now: the lease was lost, and with it the right to close.
     """
     now = parts.world.now()
-    async with parts.database.tenant(tenant_id) as tx:
+    async with parts.database.tenant(tenant_id, promised=True) as tx:
         payments = await lock_payments(tx, tenant_id, [finding.attempt.payment_id for finding in findings])
         closings: dict[UUID, attempt_rows.Closing] = {}
         for finding in findings:

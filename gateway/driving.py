@@ -126,7 +126,7 @@ async def _renew(parts: Parts, tenant_id: UUID, attempt: Attempt, *, tries: int,
     async def renew() -> datetime | None:
         until = lease_end(parts.world.now())
         renewal = Renewal(attempt.id, attempt.lease_token, attempt.lease_token, until, tries, unanswered)
-        async with parts.database.tenant(tenant_id) as tx:
+        async with parts.database.tenant(tenant_id, promised=True) as tx:
             return until if await renew_leases(tx, tenant_id, [renewal]) else None
 
     until = await _while_leased(parts, attempt, renew)
@@ -167,7 +167,7 @@ async def _rest(
     renewal = Renewal(attempt.id, attempt.lease_token, GIVEN_BACK, due, tries=0, unanswered=unanswered)
 
     async def give_back() -> None:
-        async with parts.database.tenant(tenant_id) as tx:
+        async with parts.database.tenant(tenant_id, promised=True) as tx:
             held = await renew_leases(tx, tenant_id, [renewal])
             if held and flag is not None:
                 payments = await lock_payments(tx, tenant_id, [attempt.payment_id])

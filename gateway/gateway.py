@@ -133,7 +133,7 @@ class Gateway:
 
     async def _as_it_stands(self, tenant_id: UUID, attempt: Attempt, *, replayed: bool) -> Answer:
         """What is known by now: the outcome, or honestly that the bank has not answered yet."""
-        async with self._parts.database.tenant(tenant_id) as tx:
+        async with self._parts.database.tenant(tenant_id, promised=True) as tx:
             standing = (await get_standings(tx, tenant_id, [attempt.payment_id]))[attempt.payment_id]
             # In this order: nothing under way any more means that by now the attempt has its resolution.
             current = (await get_attempts(tx, tenant_id, [attempt.id]))[attempt.id]

@@ -19,6 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 POOL_SIZE = 20  # connections of a process; four processes stay below Postgres's default of 100. None beyond it in a burst:
 # a connection opened and closed again costs more than all that a request does with it (measured: 111 against 250 payments/s)
+KEPT_FOR_PROMISES = 5  # of these, for what was promised already: to write down what the bank has said goes before a new arrival,
+# or answers get lost behind requests that are refused in the end
+MAX_WAITING = (
+    100  # arrivals in line for the others: what those serve within POOL_WAIT_S. With more of them most would wait in vain
+)
 POOL_WAIT_S = 3.0  # beyond this the database can't keep up, and a caller is better told so
 CONNECT_TIMEOUT_S = 3.0  # a database that does not answer in this time is away
 ANSWER_TIMEOUT_S = 6.0  # beyond Postgres's own statement_timeout: a server that hangs can't keep it, and is away
@@ -37,6 +42,10 @@ class DatabaseAway(Exception):
     """The database can't be reached or can't keep up. Weather: handled once, in `app/`, as 503 with Retry-After."""
 
 
+class Crowded(DatabaseAway):
+    """So many wait for a connection that another arrival would wait in vain. Weather, and found out at no cost."""
+
+
 class BypassesRowSecurity(Exception):
     """The database login is a superuser or has BYPASSRLS: every partner's rows would be open to every other. Use the app's login."""
 
@@ -50,7 +59,11 @@ class _Driver(Protocol):
 
 
 class Database:
-    """A pool of connections of one login."""
+    """A pool of connections of one login.
+
+    A transaction is an arrival unless it is said to be `promised`, which is what an arrival that was let in has to have: its
+    outcome, its answer. Arrivals can't take all connections, and only so many of them wait in line.
+    """
 
     def __init__(
         self,
@@ -60,7 +73,9 @@ class Database:
         pool_wait_s: float = POOL_WAIT_S,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
-        self._pool_size = pool_size
+        self._pool_size, self._wait_s = pool_size, pool_wait_s
+        self._turns = asyncio.Semaphore(max(pool_size - KEPT_FOR_PROMISES, 1))
+        self._waiting = 0
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
@@ -77,24 +92,25 @@ class Database:
         )
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Transaction]:
+    async def tenant(self, tenant_id: UUID, *, promised: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that sees and writes one tenant's rows. Commits at the end, rolls back on any exception.
 
-        Raises DatabaseAway when Postgres is away; after an exception out of the commit itself the outcome is unknown.
+        Raises DatabaseAway when Postgres is away, and Crowded at once when too many wait. After an exception out of the commit
+        itself the outcome is unknown.
         """
-        async with self._transaction(f"SET LOCAL app.tenant_id = '{tenant_id}'") as transaction:
+        async with self._turn(promised), self._transaction(f"SET LOCAL app.tenant_id = '{tenant_id}'") as transaction:
             yield transaction
 
     @asynccontextmanager
     async def presenting(self, key_hash: bytes) -> AsyncIterator[Transaction]:
         """A transaction before the tenant is known: it sees the one API key with this hash, and whose it is."""
-        async with self._transaction(f"SET LOCAL app.key_hash = '{key_hash.hex()}'") as transaction:
+        async with self._turn(False), self._transaction(f"SET LOCAL app.key_hash = '{key_hash.hex()}'") as transaction:
             yield transaction
 
     @asynccontextmanager
-    async def without_tenant(self) -> AsyncIterator[Transaction]:
+    async def without_tenant(self, *, promised: bool = False) -> AsyncIterator[Transaction]:
         """A transaction that belongs to no tenant. With the worker's login it sees who has work due; with the owner's, the partners."""
-        async with self._transaction("") as transaction:
+        async with self._turn(promised), self._transaction("") as transaction:
             yield transaction
 
     async def check_login(self) -> None:
@@ -104,9 +120,35 @@ class Database:
         if row.bypasses:
             raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login})")
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether an arrival would be refused just now."""
+        return self._turns.locked() and self._waiting >= MAX_WAITING
+
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _turn(self, promised: bool) -> AsyncIterator[None]:
+        """An arrival's turn at the connections; those that were promised something need none."""
+        if promised:
+            yield
+            return
+        if self.is_crowded:
+            raise Crowded(f"{self._waiting} wait for a connection")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise DatabaseAway("no turn came") from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     @asynccontextmanager
     async def _transaction(self, setting: str) -> AsyncIterator[Transaction]:

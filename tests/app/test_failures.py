@@ -96,6 +96,19 @@ async def test_a_house_that_is_full_says_when_to_come_back(api: Api, monkeypatch
     assert response.json()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": 5000}
 
 
+async def test_a_request_that_would_wait_in_vain_for_a_connection_is_refused_unread(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "is_crowded", True)
+
+    response = await api.post(b"this is not even JSON")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert response.json()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": 5000}
+    assert (await api.http.get("/readyz")).status_code == 200, "a crowd is no reason to send everybody away"
+
+
 async def test_weather_in_one_field_leaves_the_others_their_data(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(*_: Any) -> None:
         raise Overloaded

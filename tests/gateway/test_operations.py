@@ -1,6 +1,7 @@
 """An order's whole life through the gateway, with a real Postgres and a bank that keeps its contract."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from domain.payment import STATE_FOR, DeclineCode, PaymentState, Verb
 from domain.request import WaitFor
 from gateway.gateway import Gateway
 from persistence.attempts import attempts_by_keys
+from persistence.database import KEPT_FOR_PROMISES, POOL_SIZE
 
 BROKE = CardDetails("5555555555554444", "789", 9, 2030)
 OPERATIONS = (Verb.CAPTURE, Verb.VOID, Verb.REFUND)
@@ -26,6 +28,24 @@ async def test_an_authorization_holds_the_money_under_the_attempts_own_key(gatew
     assert hold["authorization_id"] == answer.payment.bank.authorization
     assert (hold["amount"], hold["state"]) == (1999, "active")
     assert line.keys[0].startswith("att_")
+
+
+async def test_what_the_bank_has_said_is_written_down_though_arrivals_have_all_their_connections(
+    gateway, tenant, wish, line, database
+):
+    """Else the answer is lost behind requests that are refused in the end, and the payment is flagged for a doubt that was none."""
+    async with AsyncExitStack() as crowd:
+
+        async def ask_while_they_arrive(request):
+            for _ in range(POOL_SIZE - KEPT_FOR_PROMISES):
+                await crowd.enter_async_context(database.tenant(tenant))
+            return await line.inner.handle_async_request(request)
+
+        line.accidents.append(ask_while_they_arrive)
+        answer = await gateway.authorize(tenant, wish())
+
+    assert answer.payment.state is PaymentState.AUTHORIZED
+    assert answer.payment.review_reasons == frozenset()
 
 
 async def test_a_payment_goes_from_authorized_over_captured_to_refunded(authorized, operate, ledger):

@@ -333,9 +333,9 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     begun: list[UUID] = []
     tenant = Database.tenant
 
-    def noted(self: Database, tenant_id: UUID) -> Any:
+    def noted(self: Database, tenant_id: UUID, **how: Any) -> Any:
         begun.append(tenant_id)
-        return tenant(self, tenant_id)
+        return tenant(self, tenant_id, **how)
 
     monkeypatch.setattr(Database, "tenant", noted)
     return begun

@@ -25,11 +25,11 @@ class StagedDatabase:
         self._stage = stage
         self._inner = inner
 
-    def tenant(self, tenant_id: UUID) -> AbstractAsyncContextManager[Transaction]:
-        return self._staged(self._inner.tenant(tenant_id), _caller())
+    def tenant(self, tenant_id: UUID, *, promised: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        return self._staged(self._inner.tenant(tenant_id, promised=promised), _caller())
 
-    def without_tenant(self) -> AbstractAsyncContextManager[Transaction]:
-        return self._staged(self._inner.without_tenant(), _caller())
+    def without_tenant(self, *, promised: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        return self._staged(self._inner.without_tenant(promised=promised), _caller())
 
     @asynccontextmanager
     async def _staged(self, transaction: AbstractAsyncContextManager[Transaction], what: str) -> AsyncIterator[Transaction]:
