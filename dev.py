@@ -255,9 +255,7 @@ def test(*arguments: str) -> int:
 
 
 def bench(*arguments: str) -> int:
-    os.chdir(ROOT)
-    ensure()
-    return subprocess.call([str(PYTHON), "-m", "bench", *arguments])
+    return become("-m", "bench", *arguments)
 
 
 def chaos(*arguments: str) -> int:
@@ -332,17 +330,7 @@ def lock(*_: str) -> int:
     return 0
 
 
-COMMANDS = {
-    "run": run,
-    "demo": demo,
-    "test": test,
-    "check": check,
-    "bench": bench,
-    "chaos": chaos,
-    "simulate": simulate,
-    "clean": clean,
-    "lock": lock,
-}
+COMMANDS = {command.__name__: command for command in (run, demo, test, check, bench, chaos, simulate, clean, lock)}
 
 
 def main(arguments: list[str]) -> int:
