@@ -108,14 +108,16 @@ class Wish:
 
         return await until(outcome, f"an outcome for {self}")
 
-    async def effects(self) -> int:
-        """How often the bank has done it."""
+    async def bank_key(self) -> str:
+        """The key under which the bank is asked for it."""
         (attempt,) = await self.partner.site.owner_fetch(
             "select id from attempts where tenant_id = $1 and idempotency_key = $2", self.partner.id, self.input["idempotencyKey"]
         )
-        ledger = await self.partner.site.ledger()
-        books = ledger["authorizations"] + ledger["captures"] + ledger["voids"] + ledger["refunds"]
-        return Counter(each["idempotency_key"] for each in books)[encode_id(IdKind.ATTEMPT, attempt["id"])]
+        return encode_id(IdKind.ATTEMPT, attempt["id"])
+
+    async def effects(self) -> int:
+        """How often the bank has done it."""
+        return _effects(await self.partner.site.ledger())[await self.bank_key()]
 
 
 class Site:
@@ -257,6 +259,22 @@ class Site:
             body = {"faults": [{"kind": fault, "count": times, **how}]}
             (await http.patch(f"{self._control}/chaos", json=body)).raise_for_status()
 
+    async def bank_acted(self, wishes: Sequence[Wish], fault: str | None, deaths: int = 1) -> None:
+        """Return when the bank has done what it does before such a fault leaves its client without an answer."""
+        if fault not in ("hang_after_effect", "hang_up_window"):
+            return
+        keys = [await wish.bank_key() for wish in wishes]
+
+        async def has() -> bool:
+            ledger = await self.ledger()
+            kept = Counter(each["idempotency_key"] for each in ledger["idempotency_keys"])
+            if fault == "hang_after_effect":
+                return all(kept[key] for key in keys)
+            # It forgets, and does again what it can do again: the authorization.
+            return sum(_effects(ledger)[key] for key in keys) == len(keys) + deaths - 1
+
+        await until(has, "what the bank does")
+
     async def expire(self, authorization: str) -> None:
         """Let a hold run out at the bank."""
         async with _http() as http:
@@ -334,6 +352,11 @@ def standing_at(failpoint: Failpoint) -> str:
 
 def _tenants(wishes: Iterable[Wish]) -> list[UUID]:
     return list({wish.partner.id for wish in wishes})
+
+
+def _effects(ledger: Any) -> Counter[str]:
+    books = ledger["authorizations"] + ledger["captures"] + ledger["voids"] + ledger["refunds"]
+    return Counter(each["idempotency_key"] for each in books)
 
 
 def _http() -> httpx.AsyncClient:

@@ -19,11 +19,12 @@ async def test_attempts_survive_the_deaths_of_two_workers(site: Site, death: Dea
 
     with site.worker_frozen():
         await site.strand(wishes)
-        for _ in range(DEATHS):
+        for number in range(1, DEATHS + 1):
             await site.script(death.fault, times=len(wishes))
             await site.leases_run_out(wishes)
             victim = site.start_worker(standing_at(death.at))
             await victim.stands_at(death.at, times=1 if at_once else len(wishes))
+            await site.bank_acted(wishes, death.fault, number)
             await victim.killed()
         await site.leases_run_out(wishes)
     ends = await endings(site, wishes)

@@ -20,6 +20,7 @@ async def test_requests_survive_the_death_of_their_process(site: Site, death: De
 
     asked = [asyncio.create_task(wish.ask(victim)) for wish in wishes]
     await victim.stands_at(death.at, times=len(wishes))
+    await site.bank_acted(wishes, death.fault)
     told = await asyncio.gather(*asked) if death.acknowledged else []
     await victim.killed()
     firsts = await asyncio.gather(*asked)
