@@ -155,3 +155,17 @@ async def test_an_authorization_that_brings_no_answer_again_and_again_is_asked_s
         payment = (await get_payments(tx, tenant, [answer.payment.id]))[answer.payment.id]
     assert payment.state is PaymentState.AUTHORIZED
     assert payment.review_reasons == {ReviewReason.POSSIBLE_ORPHAN_HOLD}
+
+
+async def test_an_authorization_in_doubt_is_asked_again_at_once_when_the_bank_says_that_nothing_was_done(
+    gateway, tenant, wish, line, control, recovery, here, database
+):
+    """Else the bank's usual failures, one in twenty, keep some payments open for minutes."""
+    line.accidents = ["reset"] * IN_DOUBT_AFTER
+    answer = await gateway.authorize(tenant, wish())
+    await control.patch("/chaos", json={"faults": [{"kind": "500_before_effect", "count": 2}]})
+
+    here.pass_by(REST_IN_DOUBT_S * 2)
+    await recovery.run_once()
+
+    assert await states(database, tenant, [answer.payment.id]) == {PaymentState.AUTHORIZED}
