@@ -40,8 +40,10 @@ class Office:
         return (await self.operate(Verb.CAPTURE, payment)).payment
 
     async def operate(self, verb, payment, key=None):
-        """What the partner asks for."""
-        return await self.gateway.operate(self.tenant, verb, self._on(payment.id, key))
+        """What the partner asks for. Ids of one moment have no order, so that the next thing happens in the next."""
+        answer = await self.gateway.operate(self.tenant, verb, self._on(payment.id, key))
+        self._here.pass_by(1)
+        return answer
 
     async def forgotten(self):
         """A PENDING payment whose key the bank has forgotten."""
