@@ -16,6 +16,8 @@ from gateway.parts import Parts
 from persistence import attempts as attempt_rows
 from persistence.database import Transaction
 from persistence.events import append_events
+from tests.simulation.bank_line import FORGOTTEN
+from tests.simulation.stage import STILL
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -81,3 +83,6 @@ BUGS: Mapping[str, Plant] = {
     plant.__name__: plant
     for plant in (a_key_for_each_try, no_fence, uncounted_deaths, already_is_no, events_in_a_transaction_of_their_own)
 }
+# Luck that brings a bug out soon, where any luck takes long: without a fence it needs a runner that stands still until its lease
+# has run out, and a bank that has lost the key when the next one asks.
+LUCK_FOR: Mapping[str, frozenset[str]] = {no_fence.__name__: frozenset({STILL, FORGOTTEN})}

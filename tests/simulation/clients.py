@@ -4,8 +4,9 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.answer import Answer, IdempotencyInProgress, Performed
@@ -18,10 +19,18 @@ from gateway.gateway import Gateway, Overloaded
 from persistence.database import DatabaseAway
 from tests.simulation.cast import Cast
 from tests.simulation.plan import Step, Story
-from tests.simulation.stage import Stage
+from tests.simulation.stage import EPOCH, Stage
 
 MAX_ASKS = 30  # of one operation; with pauses of up to forty seconds that is beyond everything that lasts
 PAUSE_S, PAUSE_CAP_S = 0.3, 40.0
+
+
+class Known(NamedTuple):
+    """What a key has answered for: the payment, and for which of two bodies."""
+
+    payment_id: UUID
+    of_other_body: bool
+    accepted_at: datetime
 
 
 @dataclass
@@ -29,7 +38,8 @@ class Told:
     """What clients were told, and what of it contradicts itself."""
 
     acknowledged: defaultdict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
-    payment_of: dict[tuple[UUID, str], tuple[UUID, bool]] = field(default_factory=dict)  # by partner and key; and of which body
+    payment_of: dict[tuple[UUID, str], Known] = field(default_factory=dict)  # by partner and key
+    forgotten_before: datetime = EPOCH  # keys of payments accepted before this may be anybody's again
     answers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -40,8 +50,10 @@ class Told:
             return
         payment = answer.payment
         self.acknowledged[payment.id] |= set(payment.reached)
-        known = self.payment_of.setdefault((partner, step.key), (payment.id, step.other_body))
-        if known != (payment.id, step.other_body):
+        known = self.payment_of.get((partner, step.key))
+        if known is None or known.accepted_at < self.forgotten_before:
+            self.payment_of[partner, step.key] = Known(payment.id, step.other_body, payment.reached[PaymentState.PENDING])
+        elif (known.payment_id, known.of_other_body) != (payment.id, step.other_body):
             self.wrong.append(f"{actor}: its key answered for {known}, and now for {(payment.id, step.other_body)}")
         if answer.pending is None and payment.state is PaymentState.PENDING:
             self.wrong.append(f"{actor}: {payment.id} is PENDING, and nobody is said to work on it")

@@ -10,13 +10,14 @@ from tests.simulation.stage import DIE, GO, STILL, Point, Process, Stage
 from tests.simulation.staged_parts import AWAY, BROKEN
 
 BAD_ANSWERS = 0.12  # of requests to the bank, when the harshness is 1
-WEIGHTS = {LOST: 2, FORGOTTEN: 4}  # the others once each
+WEIGHTS = {LOST: 2, FORGOTTEN: 4}  # among them; the others once each
 DATABASE_AWAY, CONFIRMATION_LOST = 0.006, 0.002  # of transactions
 DEATHS = 0.0012  # of points and failpoints
-STILLS = 0.0008  # of points: the process stands still there, half of the times until its leases have run out
 DEATHS_IN_THE_WINDOW = 0.01  # while the bank has done it and its key is not stored (contract §7.1)
-
-
+STILLS, STILLS_AT_THE_BANK = 0.0006, 0.003  # of points, and of those before the bank: half of them until the lease has run out
+FAVOUR = {DIE: 4.0}  # how many times as often a favoured kind comes
+FAVOUR_OF_OTHERS = 12.0
+MOST = 0.8  # of all points at most bring bad luck, or nothing would ever end
 _TOTAL = sum(WEIGHTS.get(luck, 1) for luck in TROUBLES)
 
 
@@ -34,11 +35,12 @@ class Luck:
 
     stage: Stage
 
-    def __init__(self, harshness: float, allowed: Set[Blow] | None = None) -> None:
+    def __init__(self, harshness: float, favoured: Set[str] = frozenset(), allowed: Set[Blow] | None = None) -> None:
         self.fallen: list[Blow] = []
         self.healed = False  # from now on nothing goes wrong
         self.database_away = False
         self._harshness = harshness
+        self._favours = {luck: FAVOUR.get(luck, FAVOUR_OF_OTHERS) for luck in favoured}
         self._allowed = allowed
         self._stood: set[Blow] = set()
         self._allowed_lucks = {blow[:3]: blow.luck for blow in allowed or ()}
@@ -59,7 +61,7 @@ class Luck:
     def dies_at(self, process: Process, actor: str, failpoint: Failpoint, nth: int) -> bool:
         if self.healed or process.name == "outside":
             return False
-        dies = self.stage.chance("dies", actor, failpoint, nth) < DEATHS * self._harshness
+        dies = self.stage.chance("dies", actor, failpoint, nth) < DEATHS * self._harshness * self._favours.get(DIE, 1.0)
         return self._falls(Blow(actor, failpoint, nth, DIE if dies else GO))
 
     def _rank(self, point: Point) -> float:
@@ -73,10 +75,10 @@ class Luck:
         if self._allowed is not None:
             return self._allowed_lucks.get((point.actor, point.what, point.nth), GO)
         number = self.stage.chance("luck", point.actor, point.what, point.nth)
-        if number >= BAD_ANSWERS * 2 * self._harshness:  # more than all below together
+        if number >= MOST:
             return GO
         for luck, share in _lucks(point):
-            number -= share * self._harshness
+            number -= share * self._harshness * self._favours.get(luck, 1.0)
             if number < 0:
                 return luck
         return GO
@@ -96,7 +98,7 @@ def _lucks(point: Point) -> Iterator[tuple[str, float]]:
     if not point.victim.dead and point.victim.name != "outside":
         yield DIE, DEATHS if point.victim is point.process else DEATHS_IN_THE_WINDOW
         if point.victim is point.process:
-            yield STILL, STILLS
+            yield STILL, STILLS_AT_THE_BANK if point.options is TROUBLES else STILLS
     if AWAY in point.options:
         yield AWAY, DATABASE_AWAY
     if BROKEN in point.options:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.simulation.plan import make_plan
 from tests.simulation.play import Played, play
@@ -11,6 +11,7 @@ from tests.simulation.scene import Scene
 from tests.simulation.shrink import PATIENCE_S, shrink
 
 PER_STRETCH = 100  # operations: enough for races, few enough to be made small when something goes wrong
+FAVOURED_HARSHNESS = 2.0  # of stretches that are played for the sake of some luck
 
 
 @dataclass
@@ -29,13 +30,16 @@ async def simulate(
     seed: str,
     stretches: Sequence[int],
     *,
+    favoured: frozenset[str] | None = None,
     patience_s: float = PATIENCE_S,
     on_stretch: Callable[[Simulated], None] = lambda _: None,
 ) -> Simulated:
-    """Play these stretches of the seed, up to the first that fails."""
+    """Play these stretches of the seed, up to the first that fails; with the luck of `favoured` instead of the seed's own."""
     done = Simulated(seed)
     for number in stretches:
         plan = make_plan(f"{seed}/{number}", PER_STRETCH)
+        if favoured is not None:
+            plan = replace(plan, favoured=favoured, harshness=FAVOURED_HARSHNESS)
         played = await play(scene, plan)
         done.stretches += 1
         done.operations += plan.operations

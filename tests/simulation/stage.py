@@ -100,7 +100,7 @@ class Stage:
         self.director = director
         self.history: list[Step] = []
         self.surprises: list[str] = []  # what should be impossible: whatever ended in an exception that nobody expects
-        self.waits_for_postgres = False
+        self._transaction_of: Process | None = None
         self.skipped_s = 0.0  # by which all clocks, the bank's too, are ahead of the loop's: days that nobody waited for
         self.failpoints: Counter[Failpoint] = Counter()
         self._loop = loop
@@ -144,11 +144,17 @@ class Stage:
         number = attempt.id.int
         return self._authors.get((number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1)
 
+    @property
+    def waits_for_postgres(self) -> bool:
+        """Whether a transaction is in progress."""
+        return self._transaction_of is not None
+
     async def point(self, what: str, options: Sequence[str] = (), victim: Process | None = None) -> str:
         """Park here until it is this task's turn. Returns what happens: GO or one of `options`."""
         process, actor = PROCESS.get(), ACTOR.get()
-        assert not self.waits_for_postgres, f"{process.name}, {actor}: {what} inside of a transaction"
         self._stop_the_dead(process)
+        # Another process may come here meanwhile: the bank, say, when the one that dies in its transaction hangs up on it.
+        assert self._transaction_of is not process, f"{process.name}, {actor}: {what} inside of a transaction"
         point = Point(actor, process, what, options, self._count(actor, what), victim or process, self._loop.create_future())
         self._parked.append(point)
         try:
@@ -172,11 +178,11 @@ class Stage:
     def postgres(self) -> Any:
         """While Postgres is being asked nothing else happens, and no time passes."""
         assert not self.waits_for_postgres, "a transaction is opened while another one is in progress"
-        self.waits_for_postgres = True
+        self._transaction_of = PROCESS.get(OUTSIDE)
         try:
             yield
         finally:
-            self.waits_for_postgres = False
+            self._transaction_of = None
 
     # --- what directors and scripts do ---
 

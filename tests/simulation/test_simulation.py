@@ -11,7 +11,7 @@ from domain.failpoint import Failpoint
 from domain.payment import PaymentState
 from tests.databases import DatabaseUrls
 from tests.simulation.bank_line import TROUBLES
-from tests.simulation.bugs import BUGS
+from tests.simulation.bugs import BUGS, LUCK_FOR
 from tests.simulation.plan import DAY_S, Event, make_plan
 from tests.simulation.play import Played, play
 from tests.simulation.scene import Scene, scene, virtual_runner
@@ -97,7 +97,7 @@ def test_a_planted_bug_is_found_and_told_in_a_short_history(
     BUGS[bug](monkeypatch)
 
     async def until_it_fails(here: Scene) -> Simulated:
-        return await simulate(here, "planted", range(ENOUGH_FOR_A_BUG))
+        return await simulate(here, "planted", range(ENOUGH_FOR_A_BUG), favoured=LUCK_FOR.get(bug))
 
     done = on_scene(database_urls, until_it_fails)
 

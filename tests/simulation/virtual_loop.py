@@ -19,9 +19,11 @@ class Stuck(Exception):
 
 
 class Idle(Protocol):
-    """Who decides. `waits_for_postgres`: a transaction is in progress, so nothing else may happen and no time may pass."""
+    """Who decides."""
 
-    waits_for_postgres: bool
+    @property
+    def waits_for_postgres(self) -> bool:
+        """A transaction is in progress, so nothing else may happen and no time may pass."""
 
     def go_on(self, next_timer_s: float | None) -> None:
         """Make somebody ready, or let time pass until the next timer (None: no timer runs)."""
