@@ -7,6 +7,8 @@ from enum import StrEnum
 from cachetools import TTLCache
 
 from domain.api_key import ApiKey, hash_api_key, is_well_formed
+from domain.caller import Address, Caller
+from domain.partner import Partner
 from persistence.api_keys import find_presented_key
 from persistence.database import Database
 
@@ -36,10 +38,10 @@ class Authentication:
     def __init__(self, database: Database, pepper: bytes, monotonic: Callable[[], float]) -> None:
         self._database = database
         self._pepper = pepper
-        self._known: TTLCache[bytes, ApiKey] = TTLCache(CACHED_KEYS, REVOCATION_S, timer=monotonic)
+        self._known: TTLCache[bytes, tuple[ApiKey, Partner]] = TTLCache(CACHED_KEYS, REVOCATION_S, timer=monotonic)
 
-    async def caller(self, authorization: str | None) -> ApiKey | Refused:
-        """The key behind an Authorization header's value. Raises DatabaseAway."""
+    async def caller(self, authorization: str | None, address: Address) -> Caller | Refused:
+        """Who is behind an Authorization header's value. Raises DatabaseAway."""
         if not authorization:
             return Refused(Unauthenticated.MISSING_KEY)
         scheme, _, text = authorization.partition(" ")
@@ -47,11 +49,12 @@ class Authentication:
         if scheme.lower() != "bearer" or not is_well_formed(text):
             return Refused(Unauthenticated.MALFORMED_KEY)
         key_hash = hash_api_key(text, self._pepper)
-        key = self._known.get(key_hash)
-        if key is None:
+        known = self._known.get(key_hash)
+        if known is None:
             async with self._database.presenting(key_hash) as tx:
-                key = await find_presented_key(tx, key_hash)
-            if key is None:
+                known = await find_presented_key(tx, key_hash)
+            if known is None:
                 return Refused(Unauthenticated.UNKNOWN_KEY)
-            self._known[key_hash] = key
-        return Refused(Unauthenticated.REVOKED_KEY) if key.revoked_at is not None else key
+            self._known[key_hash] = known
+        key, partner = known
+        return Refused(Unauthenticated.REVOKED_KEY) if key.revoked_at is not None else Caller(key, partner, address)

@@ -11,6 +11,7 @@ ours               a bug: masked, logged with an id to find it by         200 be
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -25,13 +26,14 @@ from strawberry.types.graphql import OperationType
 
 from app.authentication import Authentication, Refused
 from app.scrubbing import scrub
-from domain.api_key import ApiKey
+from domain.caller import Address, Caller
 from gateway.gateway import OVERLOADED_RETRY_S, Overloaded
 from persistence.database import Crowded, DatabaseAway
 from resolvers.context import Context
 
 MAX_BODY_BYTES = 256 * 1024  # a long document with variables has a tenth of that
 DATABASE_RETRY_S = 2  # a restart or a failover of Postgres takes some seconds; asking every two costs nothing
+UNKNOWN_ADDRESS = ip_address("::")  # of a client on a Unix socket, or of none: it is in nobody's network
 GRAPHQL_JSON, JSON = "application/graphql-response+json", "application/json"
 READING = ("GET", "HEAD")  # methods that must change nothing
 QUERY_ONLY = {OperationType.QUERY}
@@ -68,7 +70,7 @@ class GraphQLEndpoint:
         self,
         schema: strawberry.Schema,
         authentication: Authentication,
-        context_for: Callable[[ApiKey], Context],
+        context_for: Callable[[Caller], Context],
         new_error_id: Callable[[], str],
         is_crowded: Callable[[], bool],
     ) -> None:
@@ -87,7 +89,7 @@ class GraphQLEndpoint:
             media_type = _answer_type(request)
             if self._is_crowded():
                 return _weather(media_type, Crowded())
-            caller = await self._authentication.caller(request.headers.get("authorization"))
+            caller = await self._authentication.caller(request.headers.get("authorization"), _address(request))
             if isinstance(caller, Refused):
                 message, reason = caller.why.value, caller.why.name
                 return _refusal(
@@ -213,6 +215,11 @@ def _answer_type(request: Request) -> str:
         if wanted in ("*/*", "application/*", ""):
             return JSON
     raise Unservable(406, f"We answer in {GRAPHQL_JSON} or {JSON}.", code="NOT_ACCEPTABLE")
+
+
+def _address(request: Request) -> Address:
+    """From where the request came."""
+    return ip_address(request.client.host) if request.client else UNKNOWN_ADDRESS
 
 
 async def _read_operation(request: Request) -> Operation:

@@ -23,7 +23,7 @@ from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
-from domain.api_key import ApiKey
+from domain.caller import Caller
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from gateway.sealing import CardSeal
@@ -105,7 +105,7 @@ def create_app(
             database = house.parts.database
             gateway = Gateway(house.parts, outcome_wait_s=settings.outcome_wait_s)
 
-            def context_for(caller: ApiKey) -> Context:
+            def context_for(caller: Caller) -> Context:
                 return Context(caller=caller, gateway=gateway, database=database, world=here)
 
             app.state.house = house

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 
 from app.authentication import Authentication, Refused
@@ -9,6 +10,9 @@ from app.keys import API_KEYS, key_for
 from app.settings import KeySettings, OwnerSettings, secret_bytes
 from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
 from domain.ids import IdKind, decode_id_of, encode_id
+from domain.partner import Mode, tenant_of
+from domain.scope import ALL_SCOPES
+from domain.tier import TierName
 from gateway.world import real_world
 from persistence import api_keys
 from persistence import partners as partner_rows
@@ -25,11 +29,14 @@ async def owner_database(settings: OwnerSettings) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def create_partner(settings: OwnerSettings, name: str) -> str:
+NOWHERE = ip_address("127.0.0.1")  # from where the platform's staff asks
+
+
+async def create_partner(settings: OwnerSettings, name: str, tier: TierName = TierName.STANDARD) -> str:
     """A new partner's id."""
     world = real_world()
     async with owner_database(settings) as database, database.without_tenant() as tx:
-        partner = await partner_rows.insert_partner(tx, partner_id=world.new_uuid(), name=name, created_at=world.now())
+        partner = await partner_rows.insert_partner(tx, partner_id=world.new_uuid(), name=name, created_at=world.now(), tier=tier)
     return encode_id(IdKind.PARTNER, partner.id)
 
 
@@ -42,14 +49,15 @@ async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
     ]
 
 
-async def create_key(settings: KeySettings, partner: str, name: str) -> dict[str, str] | None:
+async def create_key(settings: KeySettings, partner: str, name: str, mode: Mode = Mode.LIVE) -> dict[str, str] | None:
     """A new key with its secret, or None when there is no such partner."""
     world = real_world()
     tenant_id = decode_id_of(IdKind.PARTNER, partner)
     if tenant_id is None:
         return None
-    secret = new_api_key(world.random_bits(256))
-    key = ApiKey(world.new_uuid(), tenant_id, name, secret[:SHOWN_LENGTH], world.now())
+    tenant_id = tenant_of(tenant_id, mode)
+    secret = new_api_key(mode, world.random_bits(256))
+    key = ApiKey(world.new_uuid(), tenant_id, name, secret[:SHOWN_LENGTH], ALL_SCOPES, world.now())
     pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
     async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
         if await partner_rows.get_partner(tx, tenant_id) is None:
@@ -92,5 +100,5 @@ async def check_key(settings: KeySettings, key: str) -> str | None:
     """Why a key would be refused, or None when it is good."""
     pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
     async with owner_database(settings) as database:
-        caller = await Authentication(database, pepper, lambda: 0.0).caller(f"Bearer {key}")
+        caller = await Authentication(database, pepper, lambda: 0.0).caller(f"Bearer {key}", NOWHERE)
     return caller.why.value if isinstance(caller, Refused) else None

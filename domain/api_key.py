@@ -1,45 +1,63 @@
-"""API keys: `gp_live_` + 32 base-62 characters + 6 of checksum. The checksum tells a typing error without a look at the database
-and lets secret scanners be certain; only a keyed hash of a key is ever stored.
+"""API keys: `gp_live_` or `gp_test_` + 32 base-62 characters + 6 of checksum. The checksum tells a typing error without a look at
+the database and lets secret scanners be certain; only a keyed hash of a key is ever stored.
 """
 
 import hmac
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from uuid import UUID
 
-PREFIX = "gp_live_"
+from domain.partner import Mode
+from domain.scope import Scope
+
+PREFIX_OF = {Mode.LIVE: "gp_live_", Mode.TEST: "gp_test_"}
+PREFIX_LENGTH = len(PREFIX_OF[Mode.LIVE])
 SECRET_LENGTH = 32  # base 62: 190 bits
 CHECKSUM_LENGTH = 6  # 62^6 > 2^32: a CRC32
-SHOWN_LENGTH = len(PREFIX) + 4  # of a key in lists: enough to tell one's keys apart, useless to anyone else
+SHOWN_LENGTH = PREFIX_LENGTH + 4  # of a key in lists: enough to tell one's keys apart, useless to anyone else
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key, without the key."""
+    """What is known of a key, without the key. Its tenant tells its mode; no `networks` means that any address will do.
+
+    `replaced_by` is the key that came of a rotation: this one is good until `expires_at`, so that both work for a while.
+    """
 
     id: UUID
     tenant_id: UUID
     name: str
     shown: str
+    scopes: frozenset[Scope]
     created_at: datetime
+    created_by: UUID | None = None  # another key; None: the platform's staff
+    expires_at: datetime | None = None
+    networks: tuple[Network, ...] = ()
+    last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    replaced_by: UUID | None = None
 
 
-def new_api_key(randomness: int) -> str:
+def new_api_key(mode: Mode, randomness: int) -> str:
     """A key out of 256 random bits."""
+    prefix = PREFIX_OF[mode]
     secret = "".join(ALPHABET[randomness // 62**place % 62] for place in range(SECRET_LENGTH))
-    return PREFIX + secret + _checksum(PREFIX + secret)
+    return prefix + secret + _checksum(prefix + secret)
 
 
 def is_well_formed(text: str) -> bool:
     """Whether this could be a key of ours: prefix, length, alphabet and checksum."""
     secret, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
     return (
-        len(text) == len(PREFIX) + SECRET_LENGTH + CHECKSUM_LENGTH
-        and text.startswith(PREFIX)
-        and all(character in ALPHABET for character in text[len(PREFIX) :])
+        len(text) == PREFIX_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+        and text[:PREFIX_LENGTH] in PREFIX_OF.values()
+        and all(character in ALPHABET for character in text[PREFIX_LENGTH:])
         and checksum == _checksum(secret)
     )
 

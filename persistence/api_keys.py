@@ -7,16 +7,25 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from domain.api_key import ApiKey
+from domain.partner import Partner
+from domain.scope import Scope
+from domain.tier import TierName
 from persistence.database import Transaction
 
 MAX_LISTED = 1000  # of one partner; a partner with more keys than that has lost count too
 
-_COLUMNS = "tenant_id, id, name, shown, created_at, revoked_at"
-_INSERT = text(
-    "insert into api_keys (tenant_id, id, name, key_hash, shown, created_at) "
-    "values (:tenant_id, :id, :name, :key_hash, :shown, :created_at)"
-)
-_PRESENTED = text(f"select {_COLUMNS} from api_keys where key_hash = :key_hash")
+_COLUMNS = """
+    api_keys.tenant_id, api_keys.id, api_keys.name, shown, scopes, api_keys.created_at, created_by, expires_at, networks,
+    last_used_at, revoked_at, replaced_by
+"""
+_INSERT = text("""
+    insert into api_keys (tenant_id, id, name, key_hash, shown, scopes, created_at, created_by, expires_at, networks)
+    values (:tenant_id, :id, :name, :key_hash, :shown, :scopes, :created_at, :created_by, :expires_at, :networks)
+""")
+_PRESENTED = text(f"""
+    select {_COLUMNS}, partners.name as partner_name, partners.created_at as partner_since, tier, suspended_at
+    from api_keys join partners on partners.id = api_keys.tenant_id where key_hash = :key_hash
+""")
 _LIST = text(f"select {_COLUMNS} from api_keys where tenant_id = :tenant_id order by created_at, id limit :limit")
 _REVOKE = text(
     f"update api_keys set revoked_at = coalesce(revoked_at, :at) where tenant_id = :tenant_id and id = :id returning {_COLUMNS}"
@@ -24,11 +33,24 @@ _REVOKE = text(
 
 
 def _key(row: Row[Any]) -> ApiKey:
-    return ApiKey(row.id, row.tenant_id, row.name, row.shown, row.created_at, row.revoked_at)
+    return ApiKey(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        name=row.name,
+        shown=row.shown,
+        scopes=frozenset(map(Scope, row.scopes)),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        networks=tuple(row.networks),
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+        replaced_by=row.replaced_by,
+    )
 
 
 async def insert_api_key(tx: Transaction, key: ApiKey, key_hash: bytes) -> None:
-    """A new key of the tenant. Needs the owner's login."""
+    """A new key of the tenant."""
     await tx.execute(
         _INSERT,
         {
@@ -37,15 +59,21 @@ async def insert_api_key(tx: Transaction, key: ApiKey, key_hash: bytes) -> None:
             "name": key.name,
             "key_hash": key_hash,
             "shown": key.shown,
+            "scopes": sorted(key.scopes),
             "created_at": key.created_at,
+            "created_by": key.created_by,
+            "expires_at": key.expires_at,
+            "networks": list(key.networks),
         },
     )
 
 
-async def find_presented_key(tx: Transaction, key_hash: bytes) -> ApiKey | None:
-    """The key with this hash, in a transaction of `Database.presenting` the same hash. None: nobody's key."""
+async def find_presented_key(tx: Transaction, key_hash: bytes) -> tuple[ApiKey, Partner] | None:
+    """The key with this hash and its tenant, in a transaction of `Database.presenting` the same hash. None: nobody's key."""
     row = (await tx.execute(_PRESENTED, {"key_hash": key_hash})).one_or_none()
-    return _key(row) if row else None
+    if row is None:
+        return None
+    return _key(row), Partner(row.tenant_id, row.partner_name, row.partner_since, TierName(row.tier), row.suspended_at)
 
 
 async def list_api_keys(tx: Transaction, tenant_id: UUID) -> list[ApiKey]:
@@ -54,6 +82,6 @@ async def list_api_keys(tx: Transaction, tenant_id: UUID) -> list[ApiKey]:
 
 
 async def revoke_api_key(tx: Transaction, tenant_id: UUID, key_id: UUID, at: datetime) -> ApiKey | None:
-    """Revoke a key; a second time changes nothing. None: no such key. Needs the owner's login."""
+    """Revoke a key; a second time changes nothing. None: no such key."""
     row = (await tx.execute(_REVOKE, {"tenant_id": tenant_id, "id": key_id, "at": at})).one_or_none()
     return _key(row) if row else None

@@ -31,7 +31,7 @@ WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of
 }
 APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain and old reports
     "grant select on partners to {login}",
-    "grant select on api_keys to {login}",
+    "grant select, insert, update (expires_at, last_used_at, revoked_at, replaced_by) on api_keys to {login}",
     "grant select, insert, update, delete on payments to {login}",
     "grant select, insert, update on attempts to {login}",
     "grant select, insert, update on event_sequences to {login}",

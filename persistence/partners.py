@@ -1,40 +1,56 @@
 """Partners: the tenants of this platform."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
-from domain.partner import Partner
+from domain.partner import Mode, Partner, tenant_of
+from domain.tier import TierName
 from persistence.database import Transaction
 
 PAGE = 1000  # ids at a time, for rounds over all partners
 MAX_LISTED = 1000  # for staff at a terminal; more than that wants a report, not a list
 
-_INSERT = text("insert into partners (id, name, created_at) values (:id, :name, :created_at)")
-_GET = text("select id, name, created_at from partners where id = :id")
-_LIST = text("select id, name, created_at from partners order by created_at, id limit :limit")
+_COLUMNS = "id, name, created_at, tier, suspended_at"
+_INSERT = text("""
+    with live as (
+        insert into partners (id, name, created_at, tier) values (:id, :name, :created_at, :tier) returning id, name, created_at
+    )
+    insert into partners (id, name, created_at, tier, sandbox_of) select :sandbox, name, created_at, 'TRIAL', id from live
+""")
+_GET = text(f"select {_COLUMNS} from partners where id = :id")
+_LIST = text(f"select {_COLUMNS} from partners where sandbox_of is null order by created_at, id limit :limit")
 
 _IDS = text("select id from partners where id > :after order by id limit :limit")
 
 
-async def insert_partner(tx: Transaction, *, partner_id: UUID, name: str, created_at: datetime) -> Partner:
-    """A new partner. Needs the owner's login."""
-    await tx.execute(_INSERT, {"id": partner_id, "name": name, "created_at": created_at})
-    return Partner(partner_id, name, created_at)
+async def insert_partner(
+    tx: Transaction, *, partner_id: UUID, name: str, created_at: datetime, tier: TierName = TierName.STANDARD
+) -> Partner:
+    """A new partner, with its sandbox. Needs the owner's login."""
+    sandbox = tenant_of(partner_id, Mode.TEST)
+    await tx.execute(_INSERT, {"id": partner_id, "name": name, "created_at": created_at, "tier": tier, "sandbox": sandbox})
+    return Partner(partner_id, name, created_at, tier)
 
 
 async def get_partner(tx: Transaction, partner_id: UUID) -> Partner | None:
-    """One partner, or None where there is none or another's tenant is set."""
+    """One tenant, or None where there is none or another's tenant is set."""
     row = (await tx.execute(_GET, {"id": partner_id})).one_or_none()
-    return Partner(row.id, row.name, row.created_at) if row else None
+    return partner_of(row) if row else None
 
 
 async def list_partners(tx: Transaction) -> list[Partner]:
-    """All partners, oldest first, up to MAX_LISTED. Needs the owner's login."""
-    return [Partner(row.id, row.name, row.created_at) for row in await tx.execute(_LIST, {"limit": MAX_LISTED})]
+    """All partners, oldest first, up to MAX_LISTED; their sandboxes are not listed. Needs the owner's login."""
+    return [partner_of(row) for row in await tx.execute(_LIST, {"limit": MAX_LISTED})]
 
 
 async def partner_ids(tx: Transaction, after: UUID | None = None) -> list[UUID]:
-    """The next PAGE partners behind `after`, by id. Needs the worker's or the owner's login."""
+    """The next PAGE tenants behind `after`, by id, sandboxes too. Needs the worker's or the owner's login."""
     return [row.id for row in await tx.execute(_IDS, {"after": after or UUID(int=0), "limit": PAGE})]
+
+
+def partner_of(row: Row[Any]) -> Partner:
+    """A row's partner."""
+    return Partner(row.id, row.name, row.created_at, TierName(row.tier), row.suspended_at)

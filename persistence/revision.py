@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0006"
+REVISION = "0007"
 
 
 class NotMigrated(Exception):

@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy knows them: for queries that are put together at run time. A test compares them with the migrations."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB, TIMESTAMP, UUID
 
 metadata = MetaData()
 _Time = TIMESTAMP(timezone=True)
@@ -12,6 +12,9 @@ partners = Table(
     Column("id", UUID(), primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", _Time, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("suspended_at", _Time),
+    Column("sandbox_of", UUID()),
 )
 
 api_keys = Table(
@@ -24,6 +27,12 @@ api_keys = Table(
     Column("shown", Text, nullable=False),
     Column("created_at", _Time, nullable=False),
     Column("revoked_at", _Time),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_by", UUID()),
+    Column("expires_at", _Time),
+    Column("networks", ARRAY(CIDR), nullable=False),
+    Column("last_used_at", _Time),
+    Column("replaced_by", UUID()),
 )
 
 payments = Table(

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain.api_key import ApiKey
+from domain.caller import Caller
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from gateway.gateway import Gateway
@@ -21,7 +21,7 @@ from persistence.reports import LinesWanted
 class Context:
     """The caller, and what serves him. One for each request, so that a loader never outlives it."""
 
-    caller: ApiKey
+    caller: Caller
     gateway: Gateway
     database: Database
     world: World

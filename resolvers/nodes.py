@@ -18,8 +18,8 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
             return await payment(info, id)
         case (IdKind.PARTNER, value) if value == info.context.tenant_id:
             return await own_partner(info)
-        case (IdKind.API_KEY, value) if value == info.context.caller.id:
-            return api_key_of(info.context.caller)
+        case (IdKind.API_KEY, value) if value == info.context.caller.key.id:
+            return api_key_of(info.context.caller.key)
         case (IdKind.RECONCILIATION, value):
             return await reconciliation_run(info, value)
         case _:

@@ -7,7 +7,7 @@ from schema.viewer import Partner, Viewer, api_key_of, partner_of
 
 async def viewer(info: Info) -> Viewer:
     """The partner and the key of this request."""
-    return Viewer(partner=await own_partner(info), api_key=api_key_of(info.context.caller))
+    return Viewer(partner=await own_partner(info), api_key=api_key_of(info.context.caller.key))
 
 
 async def own_partner(info: Info) -> Partner:

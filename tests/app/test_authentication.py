@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +11,17 @@ from sqlalchemy import event
 
 from app import keys
 from app.authentication import CACHED_KEYS, REVOCATION_S, Authentication, Refused, Unauthenticated
-from domain.api_key import ApiKey, is_well_formed, new_api_key
+from domain.api_key import is_well_formed, new_api_key
+from domain.caller import Caller
 from domain.ids import IdKind, decode_id_of
+from domain.partner import Mode
 from persistence.api_keys import list_api_keys, revoke_api_key
 from persistence.database import Database
 from tests.app.serving import Api
 
+HERE = ip_address("192.0.2.1")
 VIEWER = "{ viewer { apiKey { id } } }"
-STRANGER = new_api_key(2**200 + 12345)
+STRANGER = new_api_key(Mode.LIVE, 2**200 + 12345)
 PEPPER = keys.key_for(b"p" * 32, keys.API_KEYS)
 
 
@@ -113,9 +117,9 @@ async def test_who_has_no_key_learns_nothing_about_his_body(api: Api) -> None:
 async def test_a_good_key_is_taken_in_the_usual_spellings_of_the_header(
     authentication: Authentication, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], header: str
 ) -> None:
-    caller = await authentication.caller(header.format(await make_key(tenant)))
+    caller = await authentication.caller(header.format(await make_key(tenant)), HERE)
 
-    assert isinstance(caller, ApiKey)
+    assert isinstance(caller, Caller)
     assert caller.tenant_id == tenant
 
 
@@ -135,7 +139,7 @@ async def test_a_mistyped_key_never_reaches_the_database(
     mistyped = [key[:place] + ("x" if key[place] != "x" else "y") + key[place + 1 :] for place in range(len(key))]
 
     async with statements_of(database) as seen:
-        answers = [await authentication.caller(f"Bearer {each}") for each in mistyped]
+        answers = [await authentication.caller(f"Bearer {each}", HERE) for each in mistyped]
 
     assert not any(is_well_formed(each) for each in mistyped)
     assert answers == [Refused(Unauthenticated.MALFORMED_KEY)] * len(mistyped)
@@ -149,10 +153,10 @@ async def test_a_good_key_is_looked_up_once_in_five_seconds(
 
     async with statements_of(database) as seen:
         for _ in range(3):
-            await authentication.caller(f"Bearer {key}")
+            await authentication.caller(f"Bearer {key}", HERE)
         at_first = len(seen)
         clock.now_s += REVOCATION_S
-        await authentication.caller(f"Bearer {key}")
+        await authentication.caller(f"Bearer {key}", HERE)
 
     assert (at_first, len(seen)) == (1, 2)
 
@@ -166,17 +170,17 @@ async def test_a_revoked_key_is_refused_after_five_seconds_at_the_latest(
 ) -> None:
     """Being used all the time does not keep it alive."""
     header = f"Bearer {await make_key(tenant)}"
-    assert isinstance(await authentication.caller(header), ApiKey)
+    assert isinstance(await authentication.caller(header, HERE), Caller)
     await revoke(owner, tenant)
 
     meanwhile = []
     for _ in range(4):
         clock.now_s += REVOCATION_S / 4 - 0.01
-        meanwhile.append(await authentication.caller(header))
+        meanwhile.append(await authentication.caller(header, HERE))
     clock.now_s += 0.04
-    afterwards = await authentication.caller(header)
+    afterwards = await authentication.caller(header, HERE)
 
-    assert all(isinstance(each, ApiKey) for each in meanwhile)
+    assert all(isinstance(each, Caller) for each in meanwhile)
     assert afterwards == Refused(Unauthenticated.REVOKED_KEY)
 
 
@@ -194,28 +198,28 @@ async def test_a_new_key_works_at_once_even_if_it_was_tried_before(
 ) -> None:
     """What is unknown is not remembered."""
     state = here.chance.getstate()
-    upcoming = new_api_key(here.chance.getrandbits(256))
-    before = await authentication.caller(f"Bearer {upcoming}")
+    upcoming = new_api_key(Mode.LIVE, here.chance.getrandbits(256))
+    before = await authentication.caller(f"Bearer {upcoming}", HERE)
     here.chance.setstate(state)
 
     key = await make_key(tenant)
 
     assert key == upcoming
     assert before == Refused(Unauthenticated.UNKNOWN_KEY)
-    assert isinstance(await authentication.caller(f"Bearer {key}"), ApiKey)
+    assert isinstance(await authentication.caller(f"Bearer {key}", HERE), Caller)
 
 
 async def test_strangers_do_not_push_known_keys_out(
     authentication: Authentication, database: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], here: Any
 ) -> None:
     header = f"Bearer {await make_key(tenant)}"
-    await authentication.caller(header)
+    await authentication.caller(header, HERE)
 
     for _ in range(50):
-        await authentication.caller(f"Bearer {new_api_key(here.chance.getrandbits(256))}")
+        await authentication.caller(f"Bearer {new_api_key(Mode.LIVE, here.chance.getrandbits(256))}", HERE)
 
     async with statements_of(database) as seen:
-        await authentication.caller(header)
+        await authentication.caller(header, HERE)
     assert seen == []
     assert CACHED_KEYS >= 1000
 
@@ -225,6 +229,6 @@ async def test_a_key_under_another_pepper_is_unknown(
 ) -> None:
     other = Authentication(database, keys.key_for(b"q" * 32, keys.API_KEYS), clock)
 
-    caller = await other.caller(f"Bearer {await make_key(tenant)}")
+    caller = await other.caller(f"Bearer {await make_key(tenant)}", HERE)
 
     assert caller == Refused(Unauthenticated.UNKNOWN_KEY)

@@ -11,6 +11,7 @@ from app.authentication import Unauthenticated
 from app.settings import KeySettings
 from domain.api_key import is_well_formed, new_api_key
 from domain.ids import IdKind, encode_id
+from domain.partner import Mode
 from persistence.database import Database
 from tests.app.serving import SECRETS
 
@@ -105,7 +106,7 @@ async def test_an_unknown_key_is_not_revoked(settings: KeySettings, partner: str
     [
         ("", Unauthenticated.MALFORMED_KEY),
         ("gp_live_x", Unauthenticated.MALFORMED_KEY),
-        (new_api_key(5), Unauthenticated.UNKNOWN_KEY),
+        (new_api_key(Mode.LIVE, 5), Unauthenticated.UNKNOWN_KEY),
     ],
 )
 async def test_a_bad_key_is_told_with_its_reason(settings: KeySettings, key: str, reason: Unauthenticated) -> None:

@@ -24,7 +24,9 @@ from bank.ledger import fetch_ledger
 from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
 from domain.failpoint import Failpoint
 from domain.ids import IdKind, encode_id
+from domain.partner import Mode
 from domain.payment import Verb
+from domain.scope import ALL_SCOPES
 from gateway.world import real_world
 from persistence.api_keys import insert_api_key
 from persistence.attempts import GIVEN_BACK
@@ -198,9 +200,9 @@ class Site:
 
     async def partner(self) -> Partner:
         """A new partner with a key."""
-        world, secret = real_world(), new_api_key(secrets.randbits(256))
+        world, secret = real_world(), new_api_key(Mode.LIVE, secrets.randbits(256))
         partner_id = world.new_uuid()
-        key = ApiKey(world.new_uuid(), partner_id, "test", secret[:SHOWN_LENGTH], datetime.now(UTC))
+        key = ApiKey(world.new_uuid(), partner_id, "test", secret[:SHOWN_LENGTH], ALL_SCOPES, datetime.now(UTC))
         pepper = keys.key_for(secret_bytes(settings_for(self.urls.app).pepper), keys.API_KEYS)
         owner = Database(self.urls.owner, pool_size=1)
         async with owner.without_tenant() as tx:

@@ -7,11 +7,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.api_key import ALPHABET, CHECKSUM_LENGTH, PREFIX, SECRET_LENGTH, hash_api_key, is_well_formed, new_api_key
+from domain.api_key import (
+    ALPHABET,
+    CHECKSUM_LENGTH,
+    PREFIX_LENGTH,
+    PREFIX_OF,
+    SECRET_LENGTH,
+    hash_api_key,
+    is_well_formed,
+    new_api_key,
+)
+from domain.partner import Mode
 
-LENGTH = len(PREFIX) + SECRET_LENGTH + CHECKSUM_LENGTH
+LENGTH = PREFIX_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
 randomness = st.integers(0, 2**256 - 1)
-keys = randomness.map(new_api_key)
+keys = st.builds(new_api_key, st.sampled_from(Mode), randomness)
 places = st.integers(0, LENGTH - 1)
 
 
@@ -19,7 +29,7 @@ places = st.integers(0, LENGTH - 1)
 def test_a_new_key_is_well_formed(key: str) -> None:
     assert is_well_formed(key)
     assert len(key) == LENGTH == 46
-    assert set(key[len(PREFIX) :]) <= set(ALPHABET)
+    assert set(key[PREFIX_LENGTH:]) <= set(ALPHABET)
 
 
 @given(keys, places, st.sampled_from(ALPHABET + "_- é") | st.characters())
@@ -38,7 +48,7 @@ def test_neighbours_that_changed_places_are_noticed(key: str, place: int) -> Non
 
 def test_every_single_typing_error_in_one_key_is_noticed() -> None:
     """All of them, not a sample."""
-    key = new_api_key(2**255 + 987654321)
+    key = new_api_key(Mode.LIVE, 2**255 + 987654321)
 
     taken = [
         (place, character)
@@ -71,14 +81,14 @@ def test_anything_else_is_no_key(text: str) -> None:
 @given(st.text(min_size=40, max_size=50))
 def test_no_text_makes_the_check_fail(text: str) -> None:
     assert is_well_formed(text) is False
-    assert is_well_formed(PREFIX + text[: LENGTH - len(PREFIX)]) in (False, True)
+    assert is_well_formed(PREFIX_OF[Mode.TEST] + text[: LENGTH - PREFIX_LENGTH]) in (False, True)
 
 
 @given(st.integers(0, 62**SECRET_LENGTH - 1), st.integers(0, 62**SECRET_LENGTH - 1))
 def test_every_bit_of_chance_that_a_key_can_hold_is_in_it(one: int, other: int) -> None:
     assume(one != other)
 
-    assert new_api_key(one) != new_api_key(other)
+    assert new_api_key(Mode.LIVE, one) != new_api_key(Mode.LIVE, other)
 
 
 @given(keys)
