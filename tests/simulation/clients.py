@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -39,7 +39,7 @@ class Told:
 
     acknowledged: defaultdict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
     payment_of: dict[tuple[UUID, str], Known] = field(default_factory=dict)  # by partner and key
-    forgotten_before: datetime = EPOCH  # keys of payments accepted before this may be anybody's again
+    forgotten_before: datetime = EPOCH - timedelta(days=1)  # keys of payments accepted before this may be anybody's again
     answers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
