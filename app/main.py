@@ -19,11 +19,12 @@ from app import keys
 from app.authentication import Authentication
 from app.failpoints import reach_for
 from app.graphql import build_schema
-from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint
+from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint, Unservable
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
 from domain.caller import Caller
+from domain.partner import Mode
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from gateway.sealing import CardSeal
@@ -36,44 +37,72 @@ from resolvers.context import Context
 DRAIN_S = 15.0  # what is under way at the bank gets its answer: a call ends after 14 s at the latest
 START_S = 30.0  # a database that is not there by then will not come by waiting
 START_RETRY_S = 0.5
+NO_SANDBOX = "This is a test key, and this installation has no sandbox. Ask for one, or use a live key."
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Everything that a process of ours holds open."""
+    """Everything that a process of ours holds open. `sandbox` is what test keys work with; None: there is no bank for them."""
 
     parts: Parts
+    sandbox: Parts | None
     wakeups: RedisWakeups
+
+    @property
+    def of_each_mode(self) -> list[Parts]:
+        """The parts of each mode that is served."""
+        return [self.parts] if self.sandbox is None else [self.parts, self.sandbox]
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """How the banks are reached, where it is not over the network. Tests hand in their own."""
+
+    bank: httpx.AsyncBaseTransport | None = None
+    sandbox: httpx.AsyncBaseTransport | None = None
+
+
+OVER_THE_NETWORK = Transports()
 
 
 @contextlib.asynccontextmanager
-async def open_house(
-    settings: ServeSettings, world: World, transport: httpx.AsyncBaseTransport | None = None
-) -> AsyncIterator[House]:
-    """Open the database, Redis and the bank's client; check the database; close all in the end.
+async def open_house(settings: ServeSettings, world: World, transports: Transports = OVER_THE_NETWORK) -> AsyncIterator[House]:
+    """Open the database, Redis and the clients of both banks; check the database; close all in the end.
 
     Raises DatabaseAway when the database is not there within START_S, NotMigrated, and BypassesRowSecurity.
     """
     database = Database(settings.database_url.get_secret_value())
     wakeups = RedisWakeups(settings.redis_url.get_secret_value())
-    bank = BankClient(bank_http(settings.bank_url, transport, reach=world.reach))
     pepper, master_key = secret_bytes(settings.pepper), secret_bytes(settings.master_key)
     parts = Parts(
         database=database,
-        bank=bank,
+        bank=BankClient(bank_http(settings.bank_url, transports.bank, reach=world.reach)),
         world=world,
         seal=CardSeal(keys.key_for(master_key, keys.CARD_SEALS)),
         fingerprint_secret=keys.key_for(pepper, keys.FINGERPRINTS),
         wakeups=wakeups,
     )
+    sandbox = None
+    if settings.sandbox_bank_url is not None:
+        sandbox = Parts(
+            database=database,
+            bank=BankClient(bank_http(settings.sandbox_bank_url, transports.sandbox, reach=world.reach)),
+            world=world,
+            seal=parts.seal,
+            fingerprint_secret=parts.fingerprint_secret,
+            wakeups=wakeups,
+            mode=Mode.TEST,
+        )
+    house = House(parts, sandbox, wakeups)
     try:
         await _check(database)
         async with wakeups:
-            yield House(parts, wakeups)
+            yield house
     finally:
-        await bank.close()
+        for each in house.of_each_mode:
+            await each.bank.close()
         await database.close()
 
 
@@ -91,22 +120,22 @@ async def _check(database: Database) -> None:
             return
 
 
-def create_app(
-    settings: ServeSettings, *, world: World | None = None, bank_transport: httpx.AsyncBaseTransport | None = None
-) -> Starlette:
-    """The API. Tests hand in a world of their own, and the bank's ASGI app as its transport."""
+def create_app(settings: ServeSettings, *, world: World | None = None, transports: Transports = OVER_THE_NETWORK) -> Starlette:
+    """The API. Tests hand in a world of their own, and the banks' ASGI apps as their transports."""
     here = world or real_world(reach_for(settings.failpoint))
     pepper = keys.key_for(secret_bytes(settings.pepper), keys.API_KEYS)
     schema = build_schema()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_house(settings, here, bank_transport) as house:
+        async with open_house(settings, here, transports) as house:
             database = house.parts.database
-            gateway = Gateway(house.parts, outcome_wait_s=settings.outcome_wait_s)
+            gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
             def context_for(caller: Caller) -> Context:
-                return Context(caller=caller, gateway=gateway, database=database, world=here)
+                if caller.mode not in gateways:
+                    raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
+                return Context(caller=caller, gateway=gateways[caller.mode], database=database, world=here)
 
             app.state.house = house
             app.state.graphql = GraphQLEndpoint(
@@ -118,8 +147,8 @@ def create_app(
             )
             log.info("serving")
             yield
-            left = await gateway.close(DRAIN_S)
-            log.info("stopped; %d payments are left to recovery", left)
+            left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
+            log.info("stopped; %d payments are left to recovery", sum(left))
 
     return Starlette(
         routes=[

@@ -1,17 +1,15 @@
 """`partner-api reconcile`: runs of the reconciliation for an operator at a terminal, and the reports that they leave."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-import httpx
-
 from app.failpoints import reach_for
 from app.main import open_house
 from app.settings import WorkSettings
-from domain.partner import Partner
+from domain.partner import Mode, Partner, mode_of
 from domain.reconciliation import ReportLine, Run
 from gateway.reconciliation import Elsewhere, Finished, Interrupted, Reconciliation
 from gateway.world import World, real_world
@@ -53,20 +51,22 @@ class NoSuchPartner(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    reconciliation: Reconciliation
+    reconciliations: Mapping[Mode, Reconciliation]
     database: Database
     watch: Database
 
 
 @asynccontextmanager
-async def _open(settings: WorkSettings, world: World | None, transport: httpx.AsyncBaseTransport | None) -> AsyncIterator[_Room]:
+async def _open(settings: WorkSettings, world: World | None) -> AsyncIterator[_Room]:
     here = world or real_world(reach_for(settings.failpoint))
     watch = Database(settings.worker_database_url.get_secret_value(), pool_size=1)
     try:
-        async with open_house(settings, here, transport) as house:
+        async with open_house(settings, here) as house:
             await watch.check_login()
-            reconciliation = Reconciliation(house.parts, repair_limit_minor=settings.repair_limit_minor)
-            yield _Room(reconciliation, house.parts.database, watch)
+            reconciliations = {
+                each.mode: Reconciliation(each, repair_limit_minor=settings.repair_limit_minor) for each in house.of_each_mode
+            }
+            yield _Room(reconciliations, house.parts.database, watch)
     finally:
         await watch.close()
 
@@ -77,16 +77,15 @@ async def reconcile_now(
     on_progress: OnProgress,
     *,
     world: World | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[PartnerReport, None]:
     """A run for each partner, or for `only` one, and its report as soon as it is there. Raises DatabaseAway and NoSuchPartner."""
-    async with _open(settings, world, transport) as room:
+    async with _open(settings, world) as room:
         async for partner in _partners(room, only):
 
             def on_page(run: Run, partner: Partner = partner) -> None:
                 on_progress(partner, run)
 
-            match await room.reconciliation.reconcile_from_now(partner.id, on_page):
+            match await room.reconciliations[mode_of(partner.id)].reconcile_from_now(partner.id, on_page):
                 case Finished(run):
                     yield await _report(room, partner, Outcome.FINISHED, run)
                 case Interrupted(run):
@@ -96,10 +95,10 @@ async def reconcile_now(
 
 
 async def last_reports(
-    settings: WorkSettings, only: UUID | None, *, world: World | None = None, transport: httpx.AsyncBaseTransport | None = None
+    settings: WorkSettings, only: UUID | None, *, world: World | None = None
 ) -> AsyncGenerator[PartnerReport, None]:
     """Each partner's latest report, without asking the bank."""
-    async with _open(settings, world, transport) as room:
+    async with _open(settings, world) as room:
         async for partner in _partners(room, only):
             async with room.database.tenant(partner.id) as tx:
                 run = await last_finished_run(tx, partner.id)
@@ -112,7 +111,7 @@ async def last_reports(
 async def _partners(room: _Room, only: UUID | None) -> AsyncIterator[Partner]:
     if only is not None:
         partner = await _partner(room, only)
-        if partner is None:
+        if partner is None or mode_of(only) not in room.reconciliations:
             raise NoSuchPartner
         yield partner
         return
@@ -124,7 +123,7 @@ async def _partners(room: _Room, only: UUID | None) -> AsyncIterator[Partner]:
             return
         for partner_id in page:
             partner = await _partner(room, partner_id)
-            if partner is not None:
+            if partner is not None and mode_of(partner.id) in room.reconciliations:
                 yield partner
         after = page[-1]
 

@@ -112,6 +112,7 @@ class VerifySettings(OwnerSettings):
     bank_control_url: HttpUrl | None = Field(
         None, description="The mock bank's control address, to compare our books with its ledger. A real bank has none."
     )
+    sandbox_bank_control_url: HttpUrl | None = Field(None, description="The same of the sandbox's bank, for `verify --sandbox`.")
 
 
 class ServeSettings(Settings):
@@ -120,6 +121,9 @@ class ServeSettings(Settings):
     database_url: DatabaseUrl = Field(description="The API's login; row security binds it.")
     redis_url: RedisUrl = Field(description="Carries wake-ups between processes. Without it everything works, later.")
     bank_url: HttpUrl = Field(description="The bank, without a path.")
+    sandbox_bank_url: HttpUrl | None = Field(
+        None, description="Another bank, where no money moves, for test keys. Without one they are refused."
+    )
     master_key: Secret = Field(
         description="Seals cards while an authorization is unfinished: 32 random bytes in base64, not kept in the database."
     )
@@ -132,6 +136,15 @@ class ServeSettings(Settings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         ("*",), description="Origins of browsers that may ask, separated by commas; `*` for all: there are no cookies to steal."
     )
+
+    @model_validator(mode="after")
+    def _two_banks(self) -> Self:
+        if self.sandbox_bank_url == self.bank_url:
+            raise ValueError(
+                f"{PREFIX}SANDBOX_BANK_URL is the same as {PREFIX}BANK_URL: tests would move real money. Give it a bank of its own, "
+                "such as `partner-api bank`; or leave it out, and test keys are refused"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_published_secrets(self) -> Self:

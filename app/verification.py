@@ -16,6 +16,7 @@ from bank.ledger import read_ledger
 from domain.invariants import AGAINST_THE_BANK, OUR_KEYS, judge, unknown_keys, unreadable_entries
 from domain.ledger import LedgerIndex
 from domain.own_books import RESTING, missing_acknowledged, numbers_are_gapless
+from domain.partner import Mode
 from domain.payment import ReviewReason
 from domain.records import EventNumbers, History
 from domain.violation import OPEN_BOUND_S, Checked, Circumstances, Invariant, Violation
@@ -100,6 +101,7 @@ async def verify(
     *,
     now: datetime,
     tenants: Sequence[UUID] | None = None,
+    mode: Mode = Mode.LIVE,
     acknowledged: Mapping[UUID, frozenset[str]] | None = None,
     open_bound_s: float = OPEN_BOUND_S,
     bank_is_ours: bool = True,
@@ -108,7 +110,8 @@ async def verify(
 ) -> Verification:
     """Compare our books with themselves and with the bank's ledger, as the mock's control address shows it.
 
-    `database` has the owner's login; with `tenants` named the API's will do. The document was read before this is called; None
+    All tenants of a mode are checked, since each mode has a bank of its own, or those of `tenants`. `database` has the owner's login;
+    with `tenants` named the API's will do. The document was read before this is called; None
     checks our own books only. `look_again` reads it anew: without it the system has to be at rest, for whatever looks wrong is
     taken for wrong. `bank_is_ours`: every key in the ledger that looks like ours has to be that of an attempt of these tenants.
     `acknowledged` maps ids of payments to states that were acknowledged. `on_page` hears how many payments were looked at.
@@ -119,7 +122,7 @@ async def verify(
     given = Circumstances(now=now, open_bound_s=open_bound_s, ledger=ledger, acknowledged=acknowledged or {})
     result = Verification(ledger is not None, bank_is_ours, acknowledged is not None)
     check = _Check(database, given, result, look_again)
-    async for tenant_id in _tenants(database, tenants):
+    async for tenant_id in _tenants(database, tenants, mode):
         result.partners += 1
         async for histories in _pages(database, tenant_id):
             await check.take(histories)
@@ -129,7 +132,9 @@ async def verify(
     return result
 
 
-async def wait_until_settled(database: Database, world: World, *, wait_s: float, tenants: Sequence[UUID] | None = None) -> int:
+async def wait_until_settled(
+    database: Database, world: World, *, wait_s: float, tenants: Sequence[UUID] | None = None, mode: Mode = Mode.LIVE
+) -> int:
     """Wait up to `wait_s` seconds until no attempt is open that ends by itself; returns how many still are.
 
     A database that is away may come back meanwhile. Raises DatabaseAway when it has not in the end.
@@ -138,7 +143,7 @@ async def wait_until_settled(database: Database, world: World, *, wait_s: float,
     while True:
         try:
             left = 0
-            async for tenant_id in _tenants(database, tenants):
+            async for tenant_id in _tenants(database, tenants, mode):
                 async with database.tenant(tenant_id) as tx:
                     left += await count_unsettled_attempts(tx, tenant_id)
             if not left or world.now() >= until:
@@ -239,7 +244,7 @@ class _Check:
         return pairs
 
 
-async def _tenants(database: Database, tenants: Sequence[UUID] | None) -> AsyncIterator[UUID]:
+async def _tenants(database: Database, tenants: Sequence[UUID] | None, mode: Mode) -> AsyncIterator[UUID]:
     if tenants is not None:
         for tenant_id in tenants:
             yield tenant_id
@@ -247,7 +252,7 @@ async def _tenants(database: Database, tenants: Sequence[UUID] | None) -> AsyncI
     after: UUID | None = None
     while True:
         async with database.without_tenant() as tx:
-            page = await partner_ids(tx, after)
+            page = await partner_ids(tx, after, mode)
         if not page:
             return
         for tenant_id in page:

@@ -17,7 +17,7 @@ from gateway.schedule import Schedule
 from gateway.world import real_world
 from persistence.database import Database
 
-WATCH_CONNECTIONS = 2  # each round looks for a moment, and recovery must not wait for a long look of another's
+WATCH_CONNECTIONS = 3  # each round looks for a moment, and recovery must not wait for a long look of another's
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,16 @@ async def work_until_stopped(settings: WorkSettings) -> None:
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
             reaper = Reaper(house.parts, watch)
-            reconciliation = Reconciliation(
-                house.parts, repair_limit_minor=settings.repair_limit_minor, is_stopped=stopped.is_set
-            )
-            schedule = Schedule(reconciliation, watch, house.parts.world, timedelta(seconds=settings.reconcile_every_s))
             async with asyncio.TaskGroup() as rounds:
-                rounds.create_task(Recovery(house.parts, watch).run(stopped))
+                for parts in house.of_each_mode:
+                    reconciliation = Reconciliation(
+                        parts, repair_limit_minor=settings.repair_limit_minor, is_stopped=stopped.is_set
+                    )
+                    schedule = Schedule(reconciliation, watch, parts.world, timedelta(seconds=settings.reconcile_every_s))
+                    rounds.create_task(Recovery(parts, watch).run(stopped))
+                    rounds.create_task(schedule.run(stopped))
                 rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("the reaper", reaper.run_once, REAP_EVERY_S, stopped))
-                rounds.create_task(schedule.run(stopped))
     finally:
         await watch.close()
     log.info("stopped")

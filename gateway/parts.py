@@ -9,6 +9,7 @@ from uuid import UUID
 from bank.breaker import Breaker
 from bank.client import BankClient
 from bank.retry_budget import RetryBudget
+from domain.partner import Mode
 from gateway.bulkhead import Bulkhead
 from gateway.sealing import CardSeal
 from gateway.world import World
@@ -47,7 +48,8 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Parts(Desk):
-    """And to ask the bank. `fingerprint_secret` keys the fingerprints of requests.
+    """And to ask the bank of one mode: the real one for live tenants, another one for sandboxes. Each has its own slots, breaker and
+    retries: what a partner's tests do to theirs is nothing to live payments. `fingerprint_secret` keys the fingerprints of requests.
 
     `bank_slots` bounds the calls in flight, `breaker` rests when the bank is away, `retries` bounds what is asked again.
     """
@@ -56,6 +58,7 @@ class Parts(Desk):
     bank: BankClient
     seal: CardSeal
     fingerprint_secret: bytes = field(repr=False)
+    mode: Mode = Mode.LIVE
     bank_slots: Bulkhead = field(default_factory=Bulkhead)
     breaker: Breaker = field(default_factory=lambda: Breaker(random))
     retries: RetryBudget = field(default_factory=RetryBudget)

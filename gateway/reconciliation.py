@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
+from domain.partner import Mode
 from domain.reconciliation import Phase, Place, Run, Trigger, look_back_to
 from gateway.comparing import Compared, at_rest, compare_at_rest, compare_recent
 from gateway.looks import LOOKS_AT_ONCE, Looks, Unanswered
@@ -69,6 +70,11 @@ class Reconciliation:
         self._repair_limit_minor = repair_limit_minor
         self._is_stopped = is_stopped
         self._slots = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    @property
+    def mode(self) -> Mode:
+        """Whose tenants these runs are of."""
+        return self._parts.mode
 
     async def reconcile(self, tenant_id: UUID, trigger: Trigger, on_page: OnPage = lambda _: None) -> Ending:
         """Begin a run, or go on with the one that was left, and bring it to its end. Raises DatabaseAway; it is resumed then."""

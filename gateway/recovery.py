@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """The worker's loop. `watch` is a database with the worker's login, which sees across tenants who has work due."""
+    """The worker's loop over the tenants of its parts' mode.
+
+    `watch` is a database with the worker's login, which sees across tenants who has work due.
+    """
 
     def __init__(self, parts: Parts, watch: Database) -> None:
         self._parts = parts
@@ -51,7 +54,7 @@ class Recovery:
         if room <= 0:
             return 0
         async with self._watch.without_tenant() as tx:
-            tenants = await tenants_with_due_attempts(tx, self._parts.world.now())
+            tenants = await tenants_with_due_attempts(tx, self._parts.world.now(), self._parts.mode)
         first = int(self._parts.world.random() * len(tenants))  # if there is less room than partners, everybody's turn comes
         started = 0
         for left, tenant_id in zip(range(len(tenants), 0, -1), tenants[first:] + tenants[:first], strict=True):

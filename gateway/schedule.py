@@ -44,7 +44,7 @@ class Schedule:
     async def start_due(self) -> int:
         """Start runs of partners that are due, as far as there is room. Returns how many."""
         async with self._watch.without_tenant() as tx:
-            due = await partners_due(tx, self._world.now(), self._every)
+            due = await partners_due(tx, self._world.now(), self._every, self._reconciliation.mode)
         waiting = [each for each in due if each not in self._tasks]
         chosen = waiting[: RUNS_AT_ONCE - len(self._tasks)]
         for tenant_id in chosen:

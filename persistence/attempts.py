@@ -10,9 +10,11 @@ import orjson
 from sqlalchemy import Row, text
 
 from domain.attempt import Attempt, Resolution
+from domain.partner import Mode
 from domain.payment import LIVE_STATES, Payment, Verb
 from domain.receipt import from_document, to_document
 from persistence.database import Transaction
+from persistence.partners import IN_MODE
 
 _COLUMNS = (
     "id, payment_id, verb, idempotency_key, fingerprint, opened_at, lease_until, lease_token, tries, unanswered, "
@@ -86,8 +88,8 @@ _CLOSE = text("""
     returning attempts.id
 """)
 _DUE_TENANTS = text(
-    "select distinct tenant_id from (select tenant_id from attempts where closed_at is null and lease_until <= :now "
-    "order by lease_until limit :scan) as due"
+    f"select distinct tenant_id from (select tenant_id from attempts where closed_at is null and lease_until <= :now "
+    f"and {IN_MODE.format('tenant_id')} order by lease_until limit :scan) as due"
 )
 # Materialized: a plain subquery may be run again for each row that is joined, and finds other rows each time: more than the limit.
 # A lease that ran out means that its holder died in the middle of a try, or gave it back: `lease_until` then is when to go on.
@@ -265,9 +267,9 @@ async def close_attempts(tx: Transaction, tenant_id: UUID, closings: Sequence[Cl
     return {row.id for row in await tx.execute(_CLOSE, parameters)}
 
 
-async def tenants_with_due_attempts(tx: Transaction, now: datetime) -> list[UUID]:
-    """Who has an open attempt whose lease ran out. Needs the worker's login and no tenant."""
-    return [row.tenant_id for row in await tx.execute(_DUE_TENANTS, {"now": now, "scan": MAX_DUE_SCAN})]
+async def tenants_with_due_attempts(tx: Transaction, now: datetime, mode: Mode) -> list[UUID]:
+    """Who has an open attempt whose lease ran out, in one mode. Needs the worker's login and no tenant."""
+    return [row.tenant_id for row in await tx.execute(_DUE_TENANTS, {"now": now, "scan": MAX_DUE_SCAN, "mode": mode})]
 
 
 async def lease_due_attempts(

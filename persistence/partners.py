@@ -23,7 +23,10 @@ _INSERT = text("""
 _GET = text(f"select {_COLUMNS} from partners where id = :id")
 _LIST = text(f"select {_COLUMNS} from partners where sandbox_of is null order by created_at, id limit :limit")
 
+# As `domain.partner.mode_of` has it, for queries that serve one mode: a rush of one must not fill the pages of the other.
+IN_MODE = "(coalesce(uuid_extract_version({}), 7) = 8) = (cast(:mode as text) = 'TEST')"
 _IDS = text("select id from partners where id > :after order by id limit :limit")
+_IDS_IN_MODE = text(f"select id from partners where id > :after and {IN_MODE.format('id')} order by id limit :limit")
 
 
 async def insert_partner(
@@ -46,9 +49,11 @@ async def list_partners(tx: Transaction) -> list[Partner]:
     return [partner_of(row) for row in await tx.execute(_LIST, {"limit": MAX_LISTED})]
 
 
-async def partner_ids(tx: Transaction, after: UUID | None = None) -> list[UUID]:
-    """The next PAGE tenants behind `after`, by id, sandboxes too. Needs the worker's or the owner's login."""
-    return [row.id for row in await tx.execute(_IDS, {"after": after or UUID(int=0), "limit": PAGE})]
+async def partner_ids(tx: Transaction, after: UUID | None = None, mode: Mode | None = None) -> list[UUID]:
+    """The next PAGE tenants behind `after`, by id, in one mode or in both. Needs the worker's or the owner's login."""
+    parameters = {"after": after or UUID(int=0), "limit": PAGE}
+    rows = await (tx.execute(_IDS, parameters) if mode is None else tx.execute(_IDS_IN_MODE, parameters | {"mode": mode}))
+    return [row.id for row in rows]
 
 
 def partner_of(row: Row[Any]) -> Partner:

@@ -10,10 +10,12 @@ from sqlalchemy import Row, text
 
 from domain.discrepancy import DiscrepancyKind
 from domain.ids import time_ordered_uuid
+from domain.partner import Mode
 from domain.payment import Payment, Verb
 from domain.receipt import from_document
 from domain.reconciliation import Counts, Phase, Place, ReportLine, Run, Trigger
 from persistence.database import Transaction
+from persistence.partners import IN_MODE
 from persistence.payments import COLUMNS, payment_of
 
 MAX_DUE_PARTNERS = 100  # found at one look; the rest comes with the next
@@ -58,12 +60,13 @@ _RENEW = text("""
 """)
 # A new partner's first run is due as long after its creation as any other after the one before. The last byte of an id is chance: up to
 # a tenth later, each partner its own, so that those who began together drift apart. A run that was left is due when its lease runs out.
-_DUE_PARTNERS = text("""
+_DUE_PARTNERS = text(f"""
     select partners.id from partners left join lateral (
         select started_at, finished_at, lease_until from reconciliation_runs
         where tenant_id = partners.id order by started_at desc limit 1
     ) as latest on true
-    where case when latest.finished_at is null and latest.started_at is not null then latest.lease_until <= :now
+    where {IN_MODE.format("partners.id")}
+    and case when latest.finished_at is null and latest.started_at is not null then latest.lease_until <= :now
         else coalesce(latest.started_at, partners.created_at)
             + cast(:every as interval) * (1 + get_byte(uuid_send(partners.id), 15) / 2560.0) <= :now end
     order by coalesce(latest.started_at, partners.created_at), partners.id limit :limit
@@ -206,9 +209,9 @@ async def renew_run(tx: Transaction, tenant_id: UUID, run: Run, lease_until: dat
     return (await tx.execute(_RENEW, parameters)).one_or_none() is not None
 
 
-async def partners_due(tx: Transaction, now: datetime, every: timedelta) -> list[UUID]:
-    """Whose run is due, or was left, the longest waiting first. Needs the worker's login and no tenant."""
-    parameters = {"now": now, "every": every, "limit": MAX_DUE_PARTNERS}
+async def partners_due(tx: Transaction, now: datetime, every: timedelta, mode: Mode) -> list[UUID]:
+    """Whose run is due, or was left, in one mode, the longest waiting first. Needs the worker's login and no tenant."""
+    parameters = {"now": now, "every": every, "limit": MAX_DUE_PARTNERS, "mode": mode}
     return [row.id for row in await tx.execute(_DUE_PARTNERS, parameters)]
 
 

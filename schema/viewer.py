@@ -6,6 +6,7 @@ import strawberry
 
 from domain.api_key import ApiKey as DomainApiKey
 from domain.ids import IdKind, encode_id
+from domain.partner import Mode, tenant_of
 from domain.partner import Partner as DomainPartner
 from schema.node import Node
 
@@ -31,9 +32,9 @@ class Viewer:
 
 
 def partner_of(partner: DomainPartner) -> Partner:
-    """A partner as the schema shows it."""
+    """A partner as the schema shows it: the same in both modes."""
     return Partner(
-        id=strawberry.ID(encode_id(IdKind.PARTNER, partner.id)),
+        id=strawberry.ID(encode_id(IdKind.PARTNER, tenant_of(partner.id, Mode.LIVE))),
         name=partner.name,
         created_at=partner.created_at,
     )

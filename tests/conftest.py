@@ -23,7 +23,7 @@ from bank.mock import Bank, BankSettings, VirtualTime, create_bank
 from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
 from domain.card import CardDetails
 from domain.money import Money
-from domain.partner import Mode
+from domain.partner import mode_of
 from domain.request import AuthorizeRequest, OperateRequest
 from domain.scope import ALL_SCOPES
 from gateway.gateway import Gateway
@@ -307,7 +307,7 @@ def make_key(owner: Database, here: Here) -> Callable[[UUID], Awaitable[str]]:
     """Makes an API key for a partner and returns its secret."""
 
     async def make(tenant_id: UUID) -> str:
-        secret = new_api_key(Mode.LIVE, here.chance.getrandbits(256))
+        secret = new_api_key(mode_of(tenant_id), here.chance.getrandbits(256))
         key = ApiKey(here.world.new_uuid(), tenant_id, "test", secret[:SHOWN_LENGTH], ALL_SCOPES, here.time)
         async with owner.tenant(tenant_id) as tx:
             await insert_api_key(tx, key, hash_api_key(secret, keys.key_for(PEPPER, keys.API_KEYS)))

@@ -16,14 +16,18 @@ def keys() -> None:
 @keys.command()
 @click.option("--partner", required=True, help="The partner's id, ptn_…")
 @click.option("--name", required=True, help="What the key is for, 1 to 255 characters.")
+@click.option(
+    "--mode", type=click.Choice(("live", "test")), default="live", show_default=True, help="Test keys reach the sandbox."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def create(partner: str, name: str, as_json: bool) -> None:
+def create(partner: str, name: str, mode: str, as_json: bool) -> None:
     """Create a key and show it, this once: only a keyed hash of it is stored."""
     from app import staff  # noqa: PLC0415
     from app.cli import run  # noqa: PLC0415
     from app.settings import KeySettings, read_settings  # noqa: PLC0415
+    from domain.partner import Mode  # noqa: PLC0415
 
-    created = run(staff.create_key(read_settings(KeySettings), partner, checked_name(name)))
+    created = run(staff.create_key(read_settings(KeySettings), partner, checked_name(name), Mode(mode.upper())))
     if created is None:
         raise click.ClickException("There is no partner with this id; see `partner-api partners list`.")
     click.echo(json.dumps(created) if as_json else f"{created['key']}\nThis is {created['id']}. The key is not shown again.")

@@ -35,6 +35,7 @@ class Options:
 
     control_url: str | None
     tenant_id: UUID | None
+    is_sandbox: bool
     acknowledged: Acknowledged | None
     wait_s: float
     bound_s: float
@@ -73,6 +74,12 @@ def _acknowledged(context: click.Context, parameter: click.Parameter, value: Pat
 )
 @click.option("--partner", "tenant_id", callback=_partner, metavar="ID", help="This partner alone, ptn_…")
 @click.option(
+    "--sandbox",
+    "is_sandbox",
+    is_flag=True,
+    help="Check the partners' sandboxes, against the ledger of $PARTNER_API_SANDBOX_BANK_CONTROL_URL.",
+)
+@click.option(
     "--acknowledged",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     callback=_acknowledged,
@@ -102,6 +109,7 @@ def verify(
     *,
     control_url: str | None,
     tenant_id: UUID | None,
+    is_sandbox: bool,
     acknowledged: Acknowledged | None,
     wait_s: float,
     bound_s: float,
@@ -122,8 +130,9 @@ def verify(
 
     settings = read_settings(VerifySettings)
     wish = Options(
-        control_url=control_url or settings.bank_control_url,
+        control_url=control_url or (settings.sandbox_bank_control_url if is_sandbox else settings.bank_control_url),
         tenant_id=tenant_id,
+        is_sandbox=is_sandbox,
         acknowledged=acknowledged,
         wait_s=wait_s,
         bound_s=bound_s,
@@ -179,21 +188,24 @@ async def _check(database: "Database", wish: Options, status: "Status") -> "Veri
     from app.verification import verify as compare  # noqa: PLC0415
     from app.verification import wait_until_settled  # noqa: PLC0415
     from bank.ledger import fetch_ledger  # noqa: PLC0415
+    from domain.partner import Mode, tenant_of  # noqa: PLC0415
     from gateway.world import real_world  # noqa: PLC0415
     from persistence.database import DatabaseAway  # noqa: PLC0415
     from persistence.partners import get_partner  # noqa: PLC0415
     from persistence.revision import check_revision  # noqa: PLC0415
 
     world, control_url = real_world(), wish.control_url
-    tenants = None if wish.tenant_id is None else [wish.tenant_id]
+    mode = Mode.TEST if wish.is_sandbox else Mode.LIVE
+    tenant_id = None if wish.tenant_id is None else tenant_of(wish.tenant_id, mode)
+    tenants = None if tenant_id is None else [tenant_id]
     if wish.wait_s:
         with contextlib.suppress(DatabaseAway):  # which may come back while we wait; a schema that is another one does not
             await check_revision(database)
-        await wait_until_settled(database, world, wait_s=wish.wait_s, tenants=tenants)
+        await wait_until_settled(database, world, wait_s=wish.wait_s, tenants=tenants, mode=mode)
     await check_revision(database)
-    if wish.tenant_id is not None:
-        async with database.tenant(wish.tenant_id) as tx:
-            if await get_partner(tx, wish.tenant_id) is None:
+    if tenant_id is not None:
+        async with database.tenant(tenant_id) as tx:
+            if await get_partner(tx, tenant_id) is None:
                 raise CouldNotCheck("There is no partner with this id; see `partner-api partners list`.")
     status.update("Reading the bank's ledger …")
     return await compare(
@@ -201,6 +213,7 @@ async def _check(database: "Database", wish: Options, status: "Status") -> "Veri
         None if control_url is None else await fetch_ledger(control_url),
         now=world.now(),
         tenants=tenants,
+        mode=mode,
         acknowledged=wish.acknowledged,
         open_bound_s=wish.bound_s,
         bank_is_ours=not wish.shared_bank and tenants is None,

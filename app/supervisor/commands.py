@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.embedded.server import launched, open_log, tail, write_secret
@@ -55,29 +56,46 @@ class Commands:
             raise CommandError(f"`{name}` failed ({process.returncode}). The end of {path}:\n{tail(path)}")
         return output.decode()
 
-    async def demo_key(self, file: Path) -> str:
-        """The key kept in the file when the database still takes it; otherwise a new one. Raises CommandError."""
-        partner, key = _read(file)
-        if key:
+    async def demo_keys(self, file: Path) -> "Keys":
+        """The keys kept in the file as far as the database still takes them; otherwise new ones. Raises CommandError."""
+        partner, *kept = _read(file)
+        good = await asyncio.gather(*(self._is_good(key) for key in kept))
+        if all(good):
+            return Keys(*kept)
+        if partner:  # the keys were revoked or are from another database; the partner may be there
             with suppress(CommandError):
-                await self.run("keys", "check", given=key)
-                return key
-        if partner:  # the key was revoked or is from another database; the partner may be there
-            with suppress(CommandError):
-                return await self._new_key(partner, file)
+                return await self._new_keys(partner, file)
         partner = str(json.loads(await self.run("partners", "create", "--name", DEMO_PARTNER, "--json"))["id"])
-        return await self._new_key(partner, file)
+        return await self._new_keys(partner, file)
 
-    async def _new_key(self, partner: str, file: Path) -> str:
-        created = json.loads(await self.run("keys", "create", "--partner", partner, "--name", "demo", "--json"))
-        write_secret(file, json.dumps({"partner": partner, "key": created["key"]}))
-        return str(created["key"])
+    async def _is_good(self, key: str) -> bool:
+        with suppress(CommandError):
+            await self.run("keys", "check", given=key)
+            return True
+        return False
+
+    async def _new_keys(self, partner: str, file: Path) -> "Keys":
+        live, test = await asyncio.gather(*(self._new_key(partner, mode) for mode in ("live", "test")))
+        write_secret(file, json.dumps({"partner": partner, "key": live, "testKey": test}))
+        return Keys(live, test)
+
+    async def _new_key(self, partner: str, mode: str) -> str:
+        created = await self.run("keys", "create", "--partner", partner, "--name", "demo", "--mode", mode, "--json")
+        return str(json.loads(created)["key"])
 
 
-def _read(file: Path) -> tuple[str, str]:
-    """The partner and the key in the file; empty when it isn't there or isn't ours."""
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A partner's keys to try things out with."""
+
+    live: str = field(repr=False)
+    test: str = field(repr=False)
+
+
+def _read(file: Path) -> tuple[str, str, str]:
+    """The partner and the keys in the file; empty when they aren't there or it isn't ours."""
     try:
         content = json.loads(file.read_text())
-        return str(content["partner"]), str(content["key"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "", ""
+        return str(content["partner"]), str(content["key"]), str(content.get("testKey", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", "", ""

@@ -42,6 +42,16 @@ class DatabaseUrls:
     worker: str
 
 
+@dataclass(frozen=True, slots=True)
+class Banks:
+    """Where the banks are. `control_url` is None where the bank is not one of ours."""
+
+    url: str
+    control_url: str | None
+    sandbox_url: str
+    sandbox_control_url: str | None
+
+
 def plain_database_url(url: str) -> str:
     """`postgresql://...`, whatever the driver it was written for. Raises ConfigurationError."""
     for scheme in _SCHEMES:
@@ -84,7 +94,7 @@ def kept(path: Path) -> str:
 
 
 def services_environment(
-    databases: DatabaseUrls, redis_url: str, bank_url: str, folder: Path, environ: Mapping[str, str] = os.environ
+    databases: DatabaseUrls, redis_url: str, banks: Banks, folder: Path, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """The environment of the api, the worker and the commands: ours on top of what this process was given."""
     return {
@@ -94,7 +104,8 @@ def services_environment(
         "PARTNER_API_DATABASE_URL": databases.app,
         "PARTNER_API_WORKER_DATABASE_URL": databases.worker,
         "PARTNER_API_REDIS_URL": redis_url,
-        "PARTNER_API_BANK_URL": bank_url,
+        "PARTNER_API_BANK_URL": banks.url,
+        "PARTNER_API_SANDBOX_BANK_URL": banks.sandbox_url,
         "PARTNER_API_MASTER_KEY": environ.get("PARTNER_API_MASTER_KEY") or kept(folder / "master-key"),
         "PARTNER_API_PEPPER": environ.get("PARTNER_API_PEPPER") or kept(folder / "pepper"),
     }

@@ -13,6 +13,7 @@ from app.supervisor.probe import answers_200
 
 DRAIN_S = 26.0  # the api answers who waits (10 s) and then finishes its calls to the bank (15 s)
 BANK_STOP_S = 5.0  # the mock has nothing to finish: the gateway has drained before
+CALM = {"FAILURE_RATE": "0", "MIN_LATENCY_MS": "10", "MAX_LATENCY_MS": "50"}  # of the sandbox's bank; see docs/bank-mock.md
 WORKER_SETTLE_S = 3.0  # a worker that has said nothing and lives for so long is taken for ready
 
 
@@ -37,12 +38,23 @@ def embedded(server: Server) -> Program:
 
 def bank(entry: Sequence[str], data: Path, port: int, control_port: int) -> Program:
     """The mock bank. It gets the environment as we got it: FAILURE_RATE and the like are its own."""
+    return _bank("bank", entry, data, port, control_port, {"BANK_STATE": str(data / "bank.sqlite"), **os.environ})
+
+
+def sandbox_bank(entry: Sequence[str], data: Path, port: int, control_port: int) -> Program:
+    """Another mock bank, for test keys. It is calm whatever the live one is told: a partner's tests fail for the partner's reasons."""
+    return _bank(
+        "sandbox-bank", entry, data, port, control_port, {**os.environ, **CALM, "BANK_STATE": str(data / "sandbox.sqlite")}
+    )
+
+
+def _bank(name: str, entry: Sequence[str], data: Path, port: int, control_port: int, environment: Mapping[str, str]) -> Program:
     arguments = ("bank", "--host", LOOPBACK, "--port", str(port), "--control-port", str(control_port))
     return Program(
-        name="bank",
+        name=name,
         command=lambda: launched([*entry, *arguments]),
-        environment=lambda: {"BANK_STATE": str(data / "bank.sqlite"), **os.environ},
-        log=data / "logs" / "bank.log",
+        environment=lambda: dict(environment),
+        log=data / "logs" / f"{name}.log",
         is_ready=lambda _: answers_200(port, "/health"),
         stop=((signal.SIGTERM, BANK_STOP_S), (signal.SIGKILL, KILL_S)),
     )

@@ -37,7 +37,7 @@ def _plain(ready: "Ready") -> str:
     headers = json.dumps({"Authorization": f"Bearer {ready.api_key}"})
     return (
         f"The partner API is ready.\n\n"
-        f"  Explorer  {ready.graphql}\n  API key   {ready.api_key}\n  Headers   {headers}\n"
+        f"  Explorer  {ready.graphql}\n  API key   {ready.api_key}\n  Test key  {ready.test_api_key}\n  Headers   {headers}\n"
         f"  Bank      {ready.bank_url}\n\n"
         f"Try this in the explorer:\n\n{QUERY}\n\nCtrl-C stops everything."
     )
@@ -53,6 +53,7 @@ def _colourful(ready: "Ready") -> None:
     for name, value in (
         ("Explorer", Text(ready.graphql, style=f"bold link {ready.graphql}")),
         ("API key", Text(ready.api_key, style="bold green", overflow="fold")),
+        ("Test key", Text(ready.test_api_key, overflow="fold")),
         ("Bank", Text(ready.bank_url)),
     ):
         table.add_row(Text(name, style="dim"), value)

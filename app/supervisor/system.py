@@ -16,6 +16,7 @@ from app.supervisor.child import Child, Program, Say
 from app.supervisor.commands import Commands
 from app.supervisor.configuration import (
     DEFAULT_PORT,
+    Banks,
     DatabaseUrls,
     Options,
     database_urls,
@@ -30,12 +31,15 @@ PORT_INTERVAL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Where everything is. `api_key` and the URLs hold secrets."""
+    """Where everything is. The keys and the URLs hold secrets."""
 
     graphql: str
     api_key: str
+    test_api_key: str
     bank_url: str
     bank_control_url: str | None
+    sandbox_bank_url: str
+    sandbox_bank_control_url: str | None
     database_url: str
     redis_url: str
     pids: dict[str, list[int]]
@@ -55,7 +59,7 @@ class System:
         self._entry = entry
         self._say = say
         self._children: dict[str, list[Child]] = {
-            name: [] for name in ("api", "worker", "bank", "redis", "postgres")
+            name: [] for name in ("api", "worker", "bank", "sandbox-bank", "redis", "postgres")
         }  # in the order in which they are stopped
         self._claims: list[PortClaim] = []
         self._listener: socket.socket | None = None
@@ -69,33 +73,36 @@ class System:
         async with asyncio.TaskGroup() as group:
             databases = group.create_task(self._databases())
             redis_url = group.create_task(self._redis())
-            bank = group.create_task(self._bank())
-        bank_url, bank_control_url = bank.result()
-        self.environment = services_environment(databases.result(), redis_url.result(), bank_url, secrets)
+            bank, sandbox = group.create_task(self._bank()), group.create_task(self._sandbox_bank())
+        banks = Banks(*bank.result(), *sandbox.result())
+        self.environment = services_environment(databases.result(), redis_url.result(), banks, secrets)
         commands = Commands(self._entry, self.environment, logs)
         self._say("migrating the database")
         await commands.run("migrate")
         self._say("starting api and worker")
         async with asyncio.TaskGroup() as group:
-            key = group.create_task(commands.demo_key(secrets / "demo-key.json"))
+            keys = group.create_task(commands.demo_keys(secrets / "demo-key.json"))
             for program in self._apis(port):
                 group.create_task(self._child("api", program))
             for name in _names("worker", self.options.worker_processes):
                 group.create_task(self._child("worker", programs.worker(self._entry, self.environment, logs / f"{name}.log")))
         return Ready(
             graphql=f"http://{LOOPBACK}:{port}/graphql",
-            api_key=key.result(),
-            bank_url=bank_url,
-            bank_control_url=bank_control_url,
+            api_key=keys.result().live,
+            test_api_key=keys.result().test,
+            bank_url=banks.url,
+            bank_control_url=banks.control_url,
+            sandbox_bank_url=banks.sandbox_url,
+            sandbox_bank_control_url=banks.sandbox_control_url,
             database_url=databases.result().owner,
             redis_url=redis_url.result(),
-            pids={name: [child.pid for child in self._children[name]] for name in ("api", "worker", "bank", "postgres", "redis")},
+            pids={name: [child.pid for child in children] for name, children in self._children.items()},
         )
 
     async def stop(self) -> None:
         """Stops everything: first those who serve and let them finish, then what they need."""
         await asyncio.gather(*(child.stop() for child in (*self._children["api"], *self._children["worker"])))
-        for name in ("bank", "redis", "postgres"):
+        for name in ("bank", "sandbox-bank", "redis", "postgres"):
             for child in self._children[name]:
                 await child.stop()
         if self._listener:
@@ -160,6 +167,13 @@ class System:
         self._say("starting the bank")
         port, control_port = self._claimed(), self._claimed()
         await self._child("bank", programs.bank(self._entry, self.data, port, control_port))
+        return f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{control_port}"
+
+    async def _sandbox_bank(self) -> tuple[str, str | None]:
+        if configured := os.environ.get("PARTNER_API_SANDBOX_BANK_URL"):
+            return configured, None
+        port, control_port = self._claimed(), self._claimed()
+        await self._child("sandbox-bank", programs.sandbox_bank(self._entry, self.data, port, control_port))
         return f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{control_port}"
 
     def _apis(self, port: int) -> list[Program]:

@@ -13,7 +13,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from app.main import create_app
+from app.main import Transports, create_app
 from app.settings import ServeSettings
 from domain.ids import IdKind, decode_id_of
 from gateway.world import World
@@ -137,10 +137,10 @@ def settings_for(database_url: str, **changes: Any) -> ServeSettings:
 
 @asynccontextmanager
 async def serving(
-    settings: ServeSettings, world: World, bank: httpx.AsyncBaseTransport
+    settings: ServeSettings, world: World, bank: httpx.AsyncBaseTransport, sandbox: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
     """The application, started, and a client of it."""
-    app = create_app(settings, world=world, bank_transport=bank)
+    app = create_app(settings, world=world, transports=Transports(bank, sandbox))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api")
     async with app.router.lifespan_context(app), client:
         yield app, client

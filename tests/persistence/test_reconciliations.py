@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from domain.discrepancy import Discrepancy, DiscrepancyKind, Remedy
+from domain.partner import Mode, tenant_of
 from domain.payment import Authorized, ReviewReason, Verb, review
 from domain.reconciliation import Counts, Phase, Place, ReportLine, Run, Trigger
 from gateway.attempts import Finding, begin_authorizations, finish
@@ -139,10 +140,10 @@ async def test_the_last_finished_run_is_the_one_that_began_last(database, tenant
 # --- Who is due -------------------------------------------------------------------------------------------------------
 
 
-async def due(watch, now, tenants):
+async def due(watch, now, tenants, mode=Mode.LIVE):
     """Who of these is due; the database of this module has other partners too."""
     async with watch.without_tenant() as tx:
-        found = await partners_due(tx, now, HOUR)
+        found = await partners_due(tx, now, HOUR, mode)
     return [each for each in found if each in tenants]
 
 
@@ -177,7 +178,7 @@ async def test_a_run_that_was_left_is_due_when_its_lease_has_run_out(watch, data
 
 
 async def test_partners_that_began_together_drift_apart(watch, owner, database, finished, here):
-    ids = [UUID(int=(here.chance.getrandbits(120) << 8) + last) for last in (0, 128, 255)]
+    ids = [UUID(int=here.world.new_uuid().int >> 8 << 8 | last) for last in (0, 128, 255)]
     async with owner.without_tenant() as tx:
         for each in ids:
             await tx.execute(text("insert into partners values (:id, 'x', now())"), {"id": each})
@@ -354,3 +355,10 @@ async def test_another_partner_finds_and_touches_nothing_of_it(database, tenant,
     with pytest.raises(exc.DBAPIError, match="row-level security"):
         async with database.tenant(other_tenant) as tx:
             await begin_run(tx, tenant, new_run())
+
+
+async def test_sandboxes_are_due_apart_from_live_tenants(watch, tenant, here):
+    sandbox, later = tenant_of(tenant, Mode.TEST), here.time + 2 * HOUR
+
+    assert await due(watch, later, [tenant, sandbox]) == [tenant]
+    assert await due(watch, later, [tenant, sandbox], Mode.TEST) == [sandbox]

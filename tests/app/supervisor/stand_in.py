@@ -57,9 +57,9 @@ def live(name: str) -> None:
         signal.pause()
 
 
-def key_of(secret: str) -> str:
+def key_of(secret: str, mode: str = "live") -> str:
     """A key that is valid for one pepper: stands for a key that is valid for one database."""
-    return f"gp_live_{secret[:8]}"
+    return f"gp_{mode}_{secret[:8]}"
 
 
 def main(arguments: list[str]) -> None:
@@ -84,11 +84,13 @@ def main(arguments: list[str]) -> None:
         case ["partners", "create", *_]:
             note("partner created")
             say(json.dumps({"id": "par_1"}))
-        case ["keys", "create", *_]:
-            note("key created")
-            say(json.dumps({"id": "key_1", "key": key_of(os.environ["PARTNER_API_PEPPER"])}))
+        case ["keys", "create", *options]:
+            mode = options[options.index("--mode") + 1]
+            note(f"{mode} key created")
+            say(json.dumps({"id": "key_1", "key": key_of(os.environ["PARTNER_API_PEPPER"], mode)}))
         case ["keys", "check"]:
-            sys.exit(0 if sys.stdin.readline().strip() == key_of(os.environ["PARTNER_API_PEPPER"]) else 1)
+            key = sys.stdin.readline().strip()
+            sys.exit(0 if key in {key_of(os.environ["PARTNER_API_PEPPER"], mode) for mode in ("live", "test")} else 1)
         case ["demo"]:
             say(f"demo on {os.environ['PARTNER_API_DEMO_GRAPHQL_URL']}")
             sys.exit(int(os.environ.get("STAND_IN_DEMO_EXIT", "0")))

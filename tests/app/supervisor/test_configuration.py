@@ -8,6 +8,7 @@ import pytest
 
 from app.supervisor.child import BACKOFF_CAP_S, backoff_s
 from app.supervisor.configuration import (
+    Banks,
     ConfigurationError,
     DatabaseUrls,
     database_urls,
@@ -59,7 +60,9 @@ def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) ->
 def test_the_environment_keeps_what_is_not_ours_and_the_secrets_that_were_given(tmp_path: Path) -> None:
     given = {"PARTNER_API_TIER": "gold", "PARTNER_API_PEPPER": "mine", "PARTNER_API_REDIS_URL": "redis://left-over"}
 
-    environment = services_environment(DatabaseUrls("o", "a", "w"), "redis://r", "http://b", tmp_path, given)
+    environment = services_environment(
+        DatabaseUrls("o", "a", "w"), "redis://r", Banks("http://b", None, "http://s", None), tmp_path, given
+    )
 
     assert environment["PARTNER_API_TIER"] == "gold"
     assert environment["PARTNER_API_PEPPER"] == "mine"
