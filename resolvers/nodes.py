@@ -4,6 +4,8 @@ import strawberry
 
 from domain.ids import IdKind, decode_id
 from domain.partner import Mode, tenant_of
+from domain.scope import Scope
+from resolvers.asking import insist_on
 from resolvers.context import Info
 from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
@@ -13,15 +15,20 @@ from schema.viewer import api_key_of
 
 
 async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
-    """What this id names, if it is the caller's; null for anything else, known or not."""
+    """What this id names, if it is the caller's; null for anything else, known or not.
+
+    The scope is asked for by the id's kind and before anything is looked up: an error tells nothing of what there is.
+    """
     match decode_id(id):
         case (IdKind.PAYMENT, _):
+            insist_on(info.context, Scope.PAYMENTS_READ)
             return await payment(info, id)
         case (IdKind.PARTNER, value) if value == tenant_of(info.context.tenant_id, Mode.LIVE):
             return await own_partner(info)
         case (IdKind.API_KEY, value) if value == info.context.caller.key.id:
             return api_key_of(info.context.caller.key)
         case (IdKind.RECONCILIATION, value):
+            insist_on(info.context, Scope.PAYMENTS_READ)
             return await reconciliation_run(info, value)
         case _:
             return None

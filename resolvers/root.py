@@ -4,7 +4,9 @@ from typing import Annotated
 
 import strawberry
 
+from domain.scope import Scope
 from resolvers import nodes, payments, reconciliation, viewer
+from resolvers.asking import asks
 from resolvers.context import Info
 from resolvers.given import given
 from schema import inputs
@@ -21,11 +23,11 @@ PaymentId = Annotated[strawberry.ID, strawberry.argument(description="A payment'
 
 @strawberry.type(description="What can be asked. Everything is the caller's own: other partners' things don't exist here.")
 class Query:
-    @strawberry.field(description="Who is asking: the partner and the key.")
+    @asks(None, "Who is asking: the partner and the key.")
     async def viewer(self, info: Info) -> Viewer:
         return await viewer.viewer(info)
 
-    @strawberry.field(description="Anything with an id. Null for what does not exist or is not yours.")
+    @asks(None, "Anything with an id. Null for what does not exist or is not yours. Needs the scope to read that kind of thing.")
     async def node(
         self,
         info: Info,
@@ -33,11 +35,11 @@ class Query:
     ) -> Node | None:
         return await nodes.node(info, id)
 
-    @strawberry.field(description="One payment. Null for what does not exist or is not yours.")
+    @asks(Scope.PAYMENTS_READ, "One payment. Null for what does not exist or is not yours.")
     async def payment(self, info: Info, id: PaymentId) -> Payment | None:  # noqa: A002
         return await payments.payment(info, id)
 
-    @strawberry.field(description="Payments, newest first, in pages that stay stable while new ones arrive.")
+    @asks(Scope.PAYMENTS_READ, "Payments, newest first, in pages that stay stable while new ones arrive.")
     async def payments(
         self,
         info: Info,
@@ -53,14 +55,14 @@ class Query:
             info, first=given(first), after=given(after), last=given(last), before=given(before), where=given(filter)
         )
 
-    @strawberry.field(description="May this order be shipped? The one question a warehouse asks.")
+    @asks(Scope.PAYMENTS_READ, "May this order be shipped? The one question a warehouse asks.")
     async def order_payment(
         self, info: Info, order_id: Annotated[str, strawberry.argument(description="Your order.")]
     ) -> OrderPayment:
         return await payments.order_payment_query(info, order_id)
 
-    @strawberry.field(
-        description="Reports of the reconciliation: whether your payments are what the bank's books say. Newest first."
+    @asks(
+        Scope.PAYMENTS_READ, "Reports of the reconciliation: whether your payments are what the bank's books say. Newest first."
     )
     async def reconciliation(
         self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
@@ -71,7 +73,7 @@ class Query:
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
 class Mutation:
-    @strawberry.mutation(description="Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
+    @asks(Scope.PAYMENTS_WRITE, "Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
     async def authorize_payment(
         self,
         info: Info,
@@ -79,7 +81,7 @@ class Mutation:
     ) -> AuthorizePaymentResult | None:
         return await payments.authorize_payment(info, input)
 
-    @strawberry.mutation(description="Take the held money, all of it. Do it when the goods leave.")
+    @asks(Scope.PAYMENTS_WRITE, "Take the held money, all of it. Do it when the goods leave.")
     async def capture_payment(
         self,
         info: Info,
@@ -87,7 +89,7 @@ class Mutation:
     ) -> CapturePaymentResult | None:
         return await payments.capture_payment(info, input)
 
-    @strawberry.mutation(description="Give a hold up. Nothing is charged.")
+    @asks(Scope.PAYMENTS_WRITE, "Give a hold up. Nothing is charged.")
     async def void_payment(
         self,
         info: Info,
@@ -95,7 +97,7 @@ class Mutation:
     ) -> VoidPaymentResult | None:
         return await payments.void_payment(info, input)
 
-    @strawberry.mutation(description="Pay captured money back, all of it.")
+    @asks(Scope.REFUNDS_WRITE, "Pay captured money back, all of it.")
     async def refund_payment(
         self,
         info: Info,

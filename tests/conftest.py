@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -303,12 +303,13 @@ async def other_tenant(owner: Database, here: Here) -> UUID:
 
 
 @pytest.fixture
-def make_key(owner: Database, here: Here) -> Callable[[UUID], Awaitable[str]]:
-    """Makes an API key for a partner and returns its secret."""
+def make_key(owner: Database, here: Here) -> Callable[..., Awaitable[str]]:
+    """Makes an API key for a tenant and returns its secret; what is not said is usual: all scopes, for ever, from anywhere."""
 
-    async def make(tenant_id: UUID) -> str:
+    async def make(tenant_id: UUID, **changes: Any) -> str:
         secret = new_api_key(mode_of(tenant_id), here.chance.getrandbits(256))
         key = ApiKey(here.world.new_uuid(), tenant_id, "test", secret[:SHOWN_LENGTH], ALL_SCOPES, here.time)
+        key = replace(key, **changes)
         async with owner.tenant(tenant_id) as tx:
             await insert_api_key(tx, key, hash_api_key(secret, keys.key_for(PEPPER, keys.API_KEYS)))
         return secret
@@ -324,7 +325,7 @@ def bank_line(line: Line) -> BankLine:
 
 @pytest.fixture
 async def api(
-    database_urls: DatabaseUrls, here: Here, bank_line: BankLine, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+    database_urls: DatabaseUrls, here: Here, bank_line: BankLine, tenant: UUID, make_key: Callable[..., Awaitable[str]]
 ) -> AsyncIterator[Api]:
     """A started API and its client."""
     async with serving(settings_for(database_urls.app), here.world, bank_line) as (app, http):

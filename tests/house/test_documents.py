@@ -6,6 +6,7 @@ import pytest
 
 from app import settings
 from bank.mock.settings import BankSettings
+from domain.scope import Scope
 from schema import enums
 from tests.house.repository import ROOT, files, named
 
@@ -65,12 +66,18 @@ def test_every_variable_of_the_bank_is_described_with_its_default() -> None:
 
 def test_every_refusal_and_every_code_is_explained() -> None:
     text = (ROOT / "docs/errors.md").read_text()
-    code_sources = "".join((ROOT / name).read_text() for name in ("app/graphql_http.py", "app/graphql.py"))
+    code_sources = "".join((ROOT / name).read_text() for name in ("app/graphql_http.py", "app/graphql.py", "resolvers/asking.py"))
     codes = set(re.findall(r'code(?:"\s*:|=)\s*(?:str = )?"([A-Z_]+)"', code_sources)) | {"BAD_REQUEST"}
 
     assert len(codes) > 5, "the pattern has to find the codes"
     assert [code for code in codes if f"`{code}`" not in text] == []
     assert [code for code in enums.ErrorCode if f"`{code.value}`" not in text] == []
+
+
+def test_every_scope_is_explained() -> None:
+    text = (ROOT / "docs/keys.md").read_text()
+
+    assert [scope for scope in Scope if f"`{scope}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", [named(path) for path in DOCUMENTS])

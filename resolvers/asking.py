@@ -1,0 +1,52 @@
+"""Who may ask what: each operation states its scope where it is declared, and a key without it gets an error and nothing else."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.field import StrawberryField
+
+from domain.scope import Scope
+from resolvers.context import Context, Info
+
+SCOPE = "scope"  # under which a field's metadata has what it asks for; None: any key will do
+
+Resolver = Callable[..., Awaitable[Any]]
+
+
+class Forbidden(GraphQLError):
+    """The key lacks a scope. Nothing was done or looked up for that field; others of the document are served."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(
+            f"This API key lacks the scope `{scope}`. Use a key that has it, or make one with it.",
+            extensions={"code": "FORBIDDEN", "scope": scope.value},
+        )
+
+
+def insist_on(context: Context, scope: Scope) -> None:
+    """Raises Forbidden unless the caller's key has the scope."""
+    if scope not in context.caller.key.scopes:
+        raise Forbidden(scope)
+
+
+def asks(scope: Scope | None, description: str) -> Callable[[Resolver], StrawberryField]:
+    """Declares an operation that only keys with this scope may ask for; None: any key may.
+
+    The check runs before the resolver; the description and the field's metadata (under SCOPE) say the same.
+    """
+
+    def declare(resolver: Resolver) -> StrawberryField:
+        if scope is None:
+            return strawberry.field(resolver, description=description, metadata={SCOPE: None})
+
+        @wraps(resolver)
+        async def checked(self: object, info: Info, **arguments: object) -> object:
+            insist_on(info.context, scope)
+            return await resolver(self, info, **arguments)
+
+        return strawberry.field(checked, description=f"{description} Needs the scope `{scope}`.", metadata={SCOPE: scope})
+
+    return declare
