@@ -48,25 +48,37 @@ def effects(ledger: Any) -> dict[str, dict[str, str]]:
     return {verb: {each[name]: each["idempotency_key"] for each in ledger[book]} for verb, (book, name) in BOOKS.items()}
 
 
+async def orders(shop: Any, fault: dict[str, Any], *, in_turn: bool) -> list[Any]:
+    """New orders, each of which meets the fault once. Where it is retried within moments, they come one after the other."""
+    trouble = {**fault, "path": PATHS["authorize"]}
+    if in_turn:
+        answers = []
+        for _ in range(OF_EACH):
+            await shop.weather(faults=[{**trouble, "count": 1}])
+            answers.append(await shop.authorize(shop.wish()))
+        return answers
+    await shop.weather(faults=[{**trouble, "count": OF_EACH}])
+    return await asyncio.gather(*(shop.authorize(shop.wish()) for _ in range(OF_EACH)))
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "in_turn"),
     [
-        pytest.param({"kind": "reset_mid_body", "stores_key": False}, id="the connection breaks"),
-        pytest.param({"kind": "hang_up_window"}, id="we hang up after our own twelve seconds"),
+        pytest.param({"kind": "reset_mid_body", "stores_key": False}, True, id="the connection breaks"),
+        pytest.param({"kind": "hang_up_window"}, False, id="we hang up after our own twelve seconds"),
     ],
 )
 async def test_what_the_bank_did_and_forgot_ends_as_what_it_did(
-    shop: Any, disagreements: Callable[[list[Any]], Awaitable[list[str]]], fault: dict[str, Any]
+    shop: Any, disagreements: Callable[[list[Any]], Awaitable[list[str]]], fault: dict[str, Any], in_turn: bool
 ) -> None:
     await shop.weather(failure_rate=0)
     payments = {verb: [await prepared(shop, verb) for _ in range(OF_EACH)] for verb in ("capture", "void", "refund")}
     before = effects(await shop.ledger())
-    await shop.weather(faults=[{**fault, "path": path, "count": OF_EACH} for path in PATHS.values()])
+    await shop.weather(faults=[{**fault, "path": PATHS[verb], "count": OF_EACH} for verb in payments])
 
-    orders = [shop.authorize(shop.wish()) for _ in range(OF_EACH)]
     operations = [shop.operate(verb, payment, f"{payment}-{verb}") for verb, prepared in payments.items() for payment in prepared]
-    answers = await asyncio.gather(*orders, *operations)
-    payments["authorize"] = [answer["payment"]["id"] for answer in answers[:OF_EACH]]
+    answers, *_ = await asyncio.gather(orders(shop, fault, in_turn=in_turn), *operations)
+    payments["authorize"] = [answer["payment"]["id"] for answer in answers]
     receipts = {verb: await asyncio.gather(*map(shop.settled, each)) for verb, each in payments.items()}
     ledger = await shop.ledger()
 
