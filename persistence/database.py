@@ -13,9 +13,11 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import exc, text
+from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from persistence.logins import OPENINGS, opening
 
 POOL_SIZE = 20  # connections of a process; four processes stay below Postgres's default of 100. None beyond it in a burst:
 # a connection opened and closed again costs more than all that a request does with it (measured: 111 against 250 payments/s)
@@ -47,7 +49,7 @@ class Crowded(DatabaseAway):
 
 
 class BypassesRowSecurity(Exception):
-    """The database login is a superuser or has BYPASSRLS: every partner's rows would be open to every other. Use the app's login."""
+    """With this database login, every partner's rows would be open to every other."""
 
 
 class _Driver(Protocol):
@@ -114,11 +116,14 @@ class Database:
             yield transaction
 
     async def check_login(self) -> None:
-        """Refuse to go on with a login that row-level security does not bind. Raises BypassesRowSecurity."""
+        """Refuse to go on with a login that row-level security does not bind, or with tables that it does not guard.
+
+        Raises BypassesRowSecurity, with what an operator has to do.
+        """
         async with self.without_tenant() as transaction:
-            row = (await transaction.execute(_LOGIN)).one()
-        if row.bypasses:
-            raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login})")
+            row = (await transaction.execute(OPENINGS)).one()
+        if (why := opening(row)) is not None:
+            raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login}) The reason: {why}.")
 
     @property
     def is_crowded(self) -> bool:
@@ -185,8 +190,6 @@ class Database:
                 return connection, driver
         raise AssertionError("unreachable: the last try returns or raises")
 
-
-_LOGIN = text("select current_user as login, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user")
 
 _WEATHER: tuple[type[BaseException], ...] = (
     OSError,  # refused, reset, unreachable

@@ -9,6 +9,7 @@ from sqlalchemy import exc, text
 from gateway.attempts import LEASE_S, begin_authorizations
 from persistence.database import BypassesRowSecurity, Database, DatabaseAway
 from persistence.tables import metadata
+from tests.databases import execute
 
 TENANT_TABLES = sorted(table.name for table in metadata.tables.values() if "tenant_id" in table.c)
 
@@ -141,11 +142,90 @@ async def test_no_tenant_stays_on_a_connection_whatever_ends_the_transaction(dat
 
 
 async def test_a_login_that_bypasses_row_security_is_refused(owner, database, watch):
-    with pytest.raises(BypassesRowSecurity, match="login: partner_api"):
+    with pytest.raises(BypassesRowSecurity, match=r"login: partner_api.*superuser"):
         await owner.check_login()
 
     await database.check_login()
     await watch.check_login()
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "reason"),
+    [
+        ("grant suite_worker to {app}", "revoke suite_worker from {app}", "member of suite_worker"),
+        ("grant suite_app to {app} with inherit false", "revoke suite_app from {app}", "member of suite_app"),
+        ("grant partner_api to {app}", "revoke partner_api from {app}", "member of partner_api"),
+        ("alter role {app} bypassrls", "alter role {app} nobypassrls", "BYPASSRLS"),
+        ("create table loot (); alter table loot owner to {app}", "drop table loot", "owns tables"),
+        ("alter table events no force row level security", "alter table events force row level security", "row security: events"),
+        ("alter table events disable row level security", "alter table events enable row level security", "row security: events"),
+        ("create table loot (tenant_id uuid)", "drop table loot", "row security: loot"),
+        ("create view loot as select * from payments", "drop view loot", "row security: loot"),
+        ("create materialized view loot as select * from payments", "drop materialized view loot", "row security: loot"),
+        (
+            "create table loot (tenant_id uuid) partition by list (tenant_id); create table part partition of loot default; "
+            "alter table loot enable row level security; alter table loot force row level security; "
+            "create policy tenant on loot using (true)",
+            "drop table loot",
+            "row security: part",
+        ),
+    ],
+)
+async def test_whatever_opens_one_tenants_rows_to_another_is_refused_at_the_start(database_urls, opened, closed, reason):
+    """With a login of this test's own: other tests use the suite's."""
+    login = f"login_{uuid4().hex[:8]}"
+    url = database_urls.app.replace("suite_app", login)
+    await execute(database_urls.owner, f"create role {login} login password 'app-password'")
+    suspect = Database(url, pool_size=1)
+    try:
+        await suspect.check_login()
+        await execute(database_urls.owner, opened.format(app=login))
+
+        with pytest.raises(BypassesRowSecurity, match=rf"login: {login}.*{reason}"):
+            await suspect.check_login()
+
+        await execute(database_urls.owner, closed.format(app=login))
+        await suspect.check_login()
+    finally:
+        await suspect.close()
+        await execute(database_urls.owner, f"drop role {login}")
+
+
+async def test_a_view_that_asks_with_its_callers_rights_is_no_hole(database, database_urls):
+    await execute(database_urls.owner, "create view harmless with (security_invoker = true) as select * from payments")
+
+    await database.check_login()
+
+    await execute(database_urls.owner, "drop view harmless")
+
+
+async def test_two_tenants_that_take_turns_on_one_connection_see_their_own_whatever_ended_the_last_turn(
+    database_urls, furnished, other_tenant
+):
+    """A pool of one: each turn inherits the connection from the other tenant, after a commit, an error or a cancellation."""
+    alone = Database(database_urls.app, pool_size=1, pool_wait_s=60, answer_timeout_s=60)
+    whose = text("select distinct tenant_id from payments union select id from partners")
+
+    async def turn(tenant, ending):
+        async with alone.tenant(tenant) as tx:
+            seen = set((await tx.execute(whose)).scalars())
+            if ending == "our error":
+                raise ZeroDivisionError
+            if ending == "an error of Postgres's":
+                await tx.execute(text("select 1 / 0"))
+            if ending == "cancelled":
+                asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+                await tx.execute(text("select pg_sleep(60)"))
+        return seen
+
+    endings = ["commit", "our error", "commit", "an error of Postgres's", "commit", "cancelled", "commit"]
+    for index, ending in enumerate(endings * 4):
+        tenant = furnished if index % 2 else other_tenant
+        result = (await asyncio.gather(asyncio.create_task(turn(tenant, ending)), return_exceptions=True))[0]
+        assert result == {tenant} if ending == "commit" else isinstance(result, (Exception, asyncio.CancelledError))
+        async with alone.without_tenant() as tx:
+            assert not (await tx.execute(whose)).all()
+    await alone.close()
 
 
 async def test_the_two_logins_are_members_of_nothing(owner):
