@@ -1,0 +1,146 @@
+"""Two tenants with a row of everything, and how to tell the one's things from the other's."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import text
+
+from domain.ids import IdKind, encode_id
+from domain.partner import Mode, mode_of
+from domain.reconciliation import Trigger
+from gateway.reconciliation import Finished, Reconciliation
+from persistence.database import Database
+from persistence.tables import metadata
+from tests.app.serving import Api
+
+MIN_MARK = 8  # characters: shorter texts are words that anybody may have
+_CODE = re.compile(r"[A-Z_]+|[a-z]+[.:_][a-z_]+")  # states, kinds, actions: nobody's own
+LEAST, MOST = 149, 6_001  # amounts that nobody but the victim has, in cents
+TENANT_TABLES = sorted(table.name for table in metadata.tables.values() if "tenant_id" in table.c)
+
+
+@dataclass
+class Estate:
+    """What a tenant has. Public ids, by what they are good for; `marks` are all texts and ids in its rows."""
+
+    api: Api
+    key_id: str = ""
+    payments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    idempotency_keys: list[str] = field(default_factory=list)
+    run_id: str = ""
+    cursors: dict[str, str] = field(default_factory=dict)  # of the first edge of each connection
+    times: dict[str, datetime] = field(default_factory=dict)
+    marks: set[str] = field(default_factory=set)
+
+
+FURNITURE = """
+{
+  viewer { apiKey { id } }
+  payments(first: 100) { edges { cursor } }
+  reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
+}
+"""
+
+
+async def come_first(estate: Estate, here: Any) -> None:
+    """A payment from before the other tenant's time."""
+    estate.times["first"] = here.time
+    estate.payments["first"] = await _pay(estate)
+
+
+async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich: bool) -> None:
+    """Payments in all their states, two reconciliations with discrepancies, audit entries, events; `rich`: more than the other has."""
+    api = estate.api
+    for name in ("free", "open", "captured", "voidable"):
+        estate.payments[name] = await _pay(estate)
+    await _operate(estate, "capture", "captured")
+    if rich:
+        for name, amount in (("least", LEAST), ("most", MOST), ("refunded", 500), ("voided", 500)):
+            estate.payments[name] = await _pay(estate, amount=amount)
+        await _operate(estate, "capture", "refunded")
+        await _operate(estate, "refund", "refunded")
+        await _operate(estate, "void", "voided")
+        estate.payments["declined"] = await _pay(estate, card={"cvv": "999"})
+    for _ in range(2):
+        here.pass_by(60)
+        for number in range(2):
+            estate.payments[f"expired {number}"] = payment = await _pay(estate, amount=500)
+            await control.post(f"/authorizations/{payment['bankReferences']['authorization']}/expire")
+        here.pass_by(60)
+        house = api.app.state.house
+        parts = house.sandbox if mode_of(api.tenant) is Mode.TEST else house.parts
+        ending = await Reconciliation(parts, repair_limit_minor=1 if rich else 100_000).reconcile(api.tenant, Trigger.SCHEDULE)
+        assert isinstance(ending, Finished)
+    estate.times["last"] = here.time
+    have = await api.ask(FURNITURE)
+    estate.key_id = have["viewer"]["apiKey"]["id"]
+    run = have["reconciliation"]["edges"][0]
+    estate.run_id = run["node"]["id"]
+    estate.cursors = {
+        "payments": have["payments"]["edges"][0]["cursor"],
+        "the last of payments": have["payments"]["edges"][-1]["cursor"],
+        "reconciliation": run["cursor"],
+        "discrepancies": run["node"]["discrepancies"]["edges"][0]["cursor"],
+    }
+
+
+async def _pay(estate: Estate, **changes: Any) -> dict[str, Any]:
+    wish = {"idempotencyKey": estate.api.fresh("key"), "customerId": estate.api.fresh("customer")} | changes
+    estate.idempotency_keys.append(wish["idempotencyKey"])
+    payment: dict[str, Any] = await estate.api.payment(**wish)
+    return payment
+
+
+async def _operate(estate: Estate, verb: str, name: str) -> None:
+    answer = await estate.api.operate(verb, estate.payments[name]["id"])
+    assert answer["__typename"] == "PaymentPayload", answer
+
+
+async def marks_of(owner: Database, tenant_id: UUID) -> set[str]:
+    """Every text and id in a tenant's rows, as an answer could show it."""
+    found = {str(tenant_id), *_public(tenant_id)}
+    async with owner.tenant(tenant_id) as tx:
+        for table in TENANT_TABLES:
+            for row in await tx.execute(text(f"select * from {table} where tenant_id = :tenant"), {"tenant": tenant_id}):
+                for value in row:
+                    found |= _texts(value)
+    return {each for each in found if len(each) >= MIN_MARK and not _CODE.fullmatch(each)}
+
+
+def _texts(value: Any) -> set[str]:
+    match value:
+        case str():
+            return {value}
+        case UUID():
+            return {str(value), value.hex, *_public(value)}
+        case dict():
+            return set().union(*map(_texts, value.values()))
+        case list():
+            return set().union(*map(_texts, value))
+        case _:
+            return set()
+
+
+def _public(value: UUID) -> set[str]:
+    return {encode_id(kind, value) for kind in IdKind}
+
+
+_FRESH = [
+    (re.compile(r"\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b"), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
+    (re.compile(r"\b(auth|cap|void|ref)_[0-9a-zA-Z-]{6,}"), "<reference>"),
+    (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),
+    (re.compile(r"\berr_[0-9a-f]{16}\b"), "<error>"),
+    (re.compile(r"\b(key|order|customer)-[0-9a-f]{12}-\d+"), "<name>"),
+]
+
+
+def without_fresh_names(answer: str) -> str:
+    """An answer with placeholders for whatever is made anew each time."""
+    for pattern, placeholder in _FRESH:
+        answer = pattern.sub(placeholder, answer)
+    return answer

@@ -1,0 +1,134 @@
+"""For each place in the schema that could name something: a value that means something to the victim, and its like that nobody has.
+
+A new place without a line here turns the walk red.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from domain.ids import IdKind, decode_id, encode_id
+from domain.partner import Mode, tenant_of
+from persistence.payment_pages import Cursor
+from persistence.reports import LinePlace
+from tests.app.serving import Api
+from tests.isolation.estate import LEAST, MOST, Estate
+
+NOT_A_NAME = {  # texts that name nothing which is kept
+    "CardDetailsInput.number": "cards are passed to the bank",
+    "CardDetailsInput.cvv": "cards are passed to the bank",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What to put in the same place, one after the other; the answers must not differ."""
+
+    victims: Any
+    nobodys: Any
+
+
+def neighbour(public_id: str) -> str:
+    """An id that nobody has, next to this one: it stands at the same place in every order."""
+    decoded = decode_id(public_id)
+    assert decoded is not None
+    kind, value = decoded
+    return encode_id(kind, type(value)(int=value.int ^ 1))
+
+
+def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
+    """By coordinate."""
+    payment = victim.payments["captured"]
+    return {
+        "Query.node(id:)": [Pair(each, neighbour(each)) for each in _ids(victim, asker)],
+        "Query.payment(id:)": [Pair(each["id"], neighbour(each["id"])) for each in victim.payments.values()],
+        "Query.orderPayment(orderId:)": [Pair(payment["orderId"], "nobody's order")],
+        "Query.payments(after:)": [_cursor(victim.cursors["payments"])],
+        "Query.payments(before:)": [_cursor(victim.cursors["the last of payments"])],
+        "Query.reconciliation(after:)": [_cursor(victim.cursors["reconciliation"])],
+        "ReconciliationRun.discrepancies(after:)": [_line(victim.cursors["discrepancies"])],
+        **_filters(victim),
+        "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
+        "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
+        "AuthorizePaymentInput.customerId": [Pair(payment["customerId"], "nobody's customer")],
+        "CapturePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[1], "nobody's key 2")],
+        "CapturePaymentInput.paymentId": [_id(victim.payments["open"]["id"]), _id(victim.payments["captured"]["id"])],
+        "VoidPaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[2], "nobody's key 3")],
+        "VoidPaymentInput.paymentId": [_id(victim.payments["voidable"]["id"])],
+        "RefundPaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[3], "nobody's key 4")],
+        "RefundPaymentInput.paymentId": [_id(victim.payments["captured"]["id"])],
+    }
+
+
+def _filters(victim: Estate) -> dict[str, list[Pair]]:
+    """A filter that matches the victim's payments and none of the asker's, and one that matches nobody's."""
+    payment, nobodys = victim.payments["refunded"], {"orderId": "nobody's order"}
+    between = victim.times["first"] + timedelta(seconds=1)
+    filters = {
+        "orderId": payment["orderId"],
+        "customerId": payment["customerId"],
+        "states": ["REFUNDED"],
+        "createdAfter": (victim.times["last"] - timedelta(seconds=61)).isoformat(),
+        "createdBefore": between.isoformat(),
+        "minAmount": MOST,
+        "maxAmount": LEAST,
+        "needsReview": True,
+    }
+    return {f"PaymentFilter.{name}": [Pair({name: value}, nobodys)] for name, value in filters.items()}
+
+
+def _ids(victim: Estate, asker: Estate) -> list[str]:
+    partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
+    others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
+    return [*others, victim.key_id, victim.run_id, *(each["id"] for each in victim.payments.values())]
+
+
+def _id(public_id: str) -> Pair:
+    return Pair(public_id, neighbour(public_id))
+
+
+def _cursor(text: str) -> Pair:
+    cursor = Cursor.decode(text)
+    assert cursor is not None
+    return Pair(text, replace(cursor, id=type(cursor.id)(int=cursor.id.int ^ 1)).encode())
+
+
+def _line(text: str) -> Pair:
+    place = LinePlace.decode(text)
+    assert place is not None
+    return Pair(text, LinePlace(type(place.payment_id)(int=place.payment_id.int ^ 1), place.kind).encode())
+
+
+Base = Callable[[Api], Awaitable[dict[str, Any]]]
+
+
+async def _nothing(_: Api) -> dict[str, Any]:
+    return {}
+
+
+async def _authorize(api: Api) -> dict[str, Any]:
+    return {"input": api.wish()}
+
+
+def _operate(after: str | None = None) -> Base:
+    async def make(api: Api) -> dict[str, Any]:
+        payment = await api.payment()
+        if after:
+            await api.operate(after, payment["id"])
+        return {"input": {"idempotencyKey": api.fresh("key"), "paymentId": payment["id"]}}
+
+    return make
+
+
+BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
+    "authorizePayment": _authorize,
+    "capturePayment": _operate(),
+    "voidPayment": _operate(),
+    "refundPayment": _operate(after="capture"),
+}
+
+
+async def base_of(field: str, api: Api) -> dict[str, Any]:
+    """The arguments around the one that is tried out."""
+    return await BASES.get(field, _nothing)(api)
