@@ -1,11 +1,12 @@
 """From the Authorization header to a caller. A key that can't be one of ours never reaches the database."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
+from app.wrong_keys import WrongKeys
+from domain.access import Refused, Unauthenticated, why_refused
 from domain.api_key import ApiKey, hash_api_key, is_well_formed
 from domain.caller import Address, Caller
 from domain.partner import Partner
@@ -16,29 +17,16 @@ REVOCATION_S = 5.0  # a revoked key is refused everywhere after this time at the
 CACHED_KEYS = 10_000  # known keys in memory, some 500 bytes each; unknown ones are not kept, they would push these out
 
 
-class Unauthenticated(StrEnum):
-    """Why there is no caller; the value is the sentence for him."""
-
-    MISSING_KEY = "There is no API key. Send the header `Authorization: Bearer gp_live_…`."
-    MALFORMED_KEY = "This is not an API key: it has a typing error or is incomplete. Send `Authorization: Bearer gp_live_…`."
-    UNKNOWN_KEY = "This API key is not known here."
-    REVOKED_KEY = "This API key has been revoked. Use another one."
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """No caller."""
-
-    why: Unauthenticated
-
-
 class Authentication:
-    """Tells who presents a key. `monotonic` in seconds, for the age of what is remembered."""
+    """Tells who presents a key. `now` for what expires; `monotonic` in seconds, for the age of what is remembered."""
 
-    def __init__(self, database: Database, pepper: bytes, monotonic: Callable[[], float]) -> None:
+    def __init__(self, database: Database, pepper: bytes, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._database = database
         self._pepper = pepper
+        self._now, self._monotonic = now, monotonic
         self._known: TTLCache[bytes, tuple[ApiKey, Partner]] = TTLCache(CACHED_KEYS, REVOCATION_S, timer=monotonic)
+        self._met: LRUCache[bytes, None] = LRUCache(CACHED_KEYS)  # hashes of keys that were known once
+        self._wrong = WrongKeys(monotonic)
 
     async def caller(self, authorization: str | None, address: Address) -> Caller | Refused:
         """Who is behind an Authorization header's value. Raises DatabaseAway."""
@@ -49,12 +37,24 @@ class Authentication:
         if scheme.lower() != "bearer" or not is_well_formed(text):
             return Refused(Unauthenticated.MALFORMED_KEY)
         key_hash = hash_api_key(text, self._pepper)
-        known = self._known.get(key_hash)
-        if known is None:
-            async with self._database.presenting(key_hash) as tx:
-                known = await find_presented_key(tx, key_hash)
-            if known is None:
-                return Refused(Unauthenticated.UNKNOWN_KEY)
-            self._known[key_hash] = known
+        known = self._known.get(key_hash) or await self._look_up(key_hash, address)
+        if isinstance(known, Refused):
+            return known
         key, partner = known
-        return Refused(Unauthenticated.REVOKED_KEY) if key.revoked_at is not None else Caller(key, partner, address)
+        why = why_refused(key, partner, address, self._now())
+        return Caller(key, partner, address) if why is None else Refused(why)
+
+    async def _look_up(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
+        """Ask the database. A key that was met before is no guess: a guesser behind the same address does not lock it out."""
+        is_guess = key_hash not in self._met
+        if is_guess and (wait_s := self._wrong.wait_s(address)) is not None:
+            return Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, wait_s)
+        async with self._database.presenting(key_hash) as tx:
+            known = await find_presented_key(tx, key_hash)
+        if known is None:
+            return Refused(Unauthenticated.UNKNOWN_KEY)
+        if is_guess:
+            self._wrong.give_back(address)
+        self._met[key_hash] = None
+        self._known[key_hash] = known
+        return known

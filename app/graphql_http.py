@@ -1,7 +1,8 @@
 """GraphQL over HTTP, to the letter of its specification's draft, and all errors that leave the house.
 
 who                what                                                   status
-the client         no key, a bad key                                      401, UNAUTHENTICATED
+the client         no key, a bad key; a good one that is not let in       401, UNAUTHENTICATED; 403, FORBIDDEN
+the client         too many wrong keys                                    429 with Retry-After, RATE_LIMITED
 the client         not HTTP as we speak it: method, media type, size      405, 406, 413, 415
 the client         a body, document or variables that can't be served     400 (200 for application/json where the draft asks it)
 the weather        the database is away, too much is under way            503 with Retry-After
@@ -9,9 +10,8 @@ ours               a bug: masked, logged with an id to find it by         200 be
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -24,16 +24,18 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.authentication import Authentication, Refused
+from app.authentication import Authentication
+from app.client_address import client_address
 from app.scrubbing import scrub
-from domain.caller import Address, Caller
+from domain.access import NOT_FOR_YOU, Refused
+from domain.api_key import Network
+from domain.caller import Caller
 from gateway.gateway import OVERLOADED_RETRY_S, Overloaded
 from persistence.database import Crowded, DatabaseAway
 from resolvers.context import Context
 
 MAX_BODY_BYTES = 256 * 1024  # a long document with variables has a tenth of that
 DATABASE_RETRY_S = 2  # a restart or a failover of Postgres takes some seconds; asking every two costs nothing
-UNKNOWN_ADDRESS = ip_address("::")  # of a client on a Unix socket, or of none: it is in nobody's network
 GRAPHQL_JSON, JSON = "application/graphql-response+json", "application/json"
 READING = ("GET", "HEAD")  # methods that must change nothing
 QUERY_ONLY = {OperationType.QUERY}
@@ -73,12 +75,14 @@ class GraphQLEndpoint:
         context_for: Callable[[Caller], Context],
         new_error_id: Callable[[], str],
         is_crowded: Callable[[], bool],
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._schema = schema
         self._authentication = authentication
         self._context_for = context_for
         self._new_error_id = new_error_id
         self._is_crowded = is_crowded
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, request: Request) -> Response:
         """One request, one answer; nothing but a bug of this file gets past it."""
@@ -89,16 +93,11 @@ class GraphQLEndpoint:
             media_type = _answer_type(request)
             if self._is_crowded():
                 return _weather(media_type, Crowded())
-            caller = await self._authentication.caller(request.headers.get("authorization"), _address(request))
+            caller = await self._authentication.caller(
+                request.headers.get("authorization"), client_address(request, self._trusted_proxies)
+            )
             if isinstance(caller, Refused):
-                message, reason = caller.why.value, caller.why.name
-                return _refusal(
-                    media_type,
-                    401,
-                    message,
-                    {"code": "UNAUTHENTICATED", "reason": reason, "path": ["Authorization"]},
-                    {"WWW-Authenticate": 'Bearer realm="partner-api"'},
-                )
+                return _not_let_in(media_type, caller)
             operation = await _read_operation(request)
             allowed = QUERY_ONLY if request.method in READING else QUERY_OR_MUTATION
             result = await self._schema.execute(
@@ -196,6 +195,17 @@ def _weather(media_type: str, weather: BaseException) -> Response:
     return _refusal(media_type, 503, message, extensions, {"Retry-After": str(retry_after_s)})
 
 
+def _not_let_in(media_type: str, refused: Refused) -> Response:
+    extensions: dict[str, Any] = {"code": "UNAUTHENTICATED", "reason": refused.why.name, "path": ["Authorization"]}
+    status, headers = 401, {"WWW-Authenticate": 'Bearer realm="partner-api"'}
+    if refused.why in NOT_FOR_YOU:
+        extensions["code"], status, headers = "FORBIDDEN", 403, {}
+    elif refused.retry_after_s is not None:
+        extensions |= {"code": "RATE_LIMITED", "retryAfterMs": refused.retry_after_s * 1000}
+        status, headers = 429, {"Retry-After": str(refused.retry_after_s)}
+    return _refusal(media_type, status, refused.why.value, extensions, headers)
+
+
 def _refusal(media_type: str, status: int, message: str, extensions: dict[str, Any], headers: dict[str, str]) -> Response:
     body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
     return Response(body, status, headers, f"{media_type}; charset=utf-8")
@@ -215,11 +225,6 @@ def _answer_type(request: Request) -> str:
         if wanted in ("*/*", "application/*", ""):
             return JSON
     raise Unservable(406, f"We answer in {GRAPHQL_JSON} or {JSON}.", code="NOT_ACCEPTABLE")
-
-
-def _address(request: Request) -> Address:
-    """From where the request came."""
-    return ip_address(request.client.host) if request.client else UNKNOWN_ADDRESS
 
 
 async def _read_operation(request: Request) -> Operation:

@@ -20,6 +20,7 @@ from app.authentication import Authentication
 from app.failpoints import reach_for
 from app.graphql import build_schema
 from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint, Unservable
+from app.key_in_url import RefuseKeysInUrls
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
@@ -140,10 +141,11 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             app.state.house = house
             app.state.graphql = GraphQLEndpoint(
                 schema,
-                Authentication(database, pepper, time.monotonic),
+                Authentication(database, pepper, now=here.now, monotonic=time.monotonic),
                 context_for,
                 lambda: f"err_{here.random_bits(64):016x}",
                 lambda: database.is_crowded,
+                settings.trusted_proxies,
             )
             log.info("serving")
             yield
@@ -164,7 +166,8 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type"],
                 expose_headers=["Retry-After"],
-            )
+            ),
+            Middleware(RefuseKeysInUrls),
         ],
         lifespan=lifespan,
     )

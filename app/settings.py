@@ -2,12 +2,14 @@
 
 import base64
 import binascii
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.failpoints import ArmedFailpoint, read_failpoint
+from domain.api_key import Network
 from domain.request import OUTCOME_WAIT_S
 
 PREFIX = "PARTNER_API_"
@@ -49,6 +51,13 @@ def _http(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(value: object) -> object:
+    try:
+        return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("it has to be networks such as 10.0.0.0/8,fd00::/8") from None
+
+
 def _failpoint(value: object) -> object:
     return (read_failpoint(value) if value else None) if isinstance(value, str) else value
 
@@ -57,6 +66,7 @@ Secret = Annotated[SecretStr, AfterValidator(_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 OptionalFailpoint = Annotated[ArmedFailpoint | None, NoDecode, BeforeValidator(_failpoint)]
 
 
@@ -145,6 +155,12 @@ class ServeSettings(Settings):
                 "such as `partner-api bank`; or leave it out, and test keys are refused"
             )
         return self
+
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks of your own proxies, separated by commas; their X-Forwarded-For tells from where a request came. "
+        "Anybody else's is ignored.",
+    )
 
     @model_validator(mode="after")
     def _no_published_secrets(self) -> Self:

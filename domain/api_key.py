@@ -62,6 +62,11 @@ def is_well_formed(text: str) -> bool:
     )
 
 
+def holds_api_key(text: str) -> bool:
+    """Whether there is something in it that begins like a key of ours, whole or not."""
+    return any(prefix in text for prefix in PREFIX_OF.values())
+
+
 def hash_api_key(text: str, pepper: bytes) -> bytes:
     """What is stored: HMAC-SHA256 under a pepper that is not in the database."""
     return hmac.digest(pepper, text.encode(), "sha256")

@@ -33,6 +33,7 @@ def serve(host: str, port: int, fd: int | None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # from where a request came is app.client_address's to say; uvicorn would believe any local peer
         timeout_keep_alive=65,  # longer than the usual proxy's 60 s, so that it is the proxy who closes
         # A request is answered within the outcome's wait; then the bank's calls are drained.
         timeout_graceful_shutdown=math.ceil(settings.outcome_wait_s) + ANSWER_S,

@@ -1,16 +1,20 @@
 """Who is asking: every way to have no key, and how fast a revoked one is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app import keys
-from app.authentication import CACHED_KEYS, REVOCATION_S, Authentication, Refused, Unauthenticated
+from app.authentication import CACHED_KEYS, REVOCATION_S, Authentication
+from app.wrong_keys import BURST, EVERY_S
+from domain.access import Refused, Unauthenticated
 from domain.api_key import is_well_formed, new_api_key
 from domain.caller import Caller
 from domain.ids import IdKind, decode_id_of
@@ -57,8 +61,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def authentication(database: Database, clock: Clock) -> Authentication:
-    return Authentication(database, PEPPER, clock)
+def authentication(database: Database, clock: Clock, here: Any) -> Authentication:
+    return Authentication(database, PEPPER, now=lambda: here.time, monotonic=clock)
 
 
 async def revoke(owner: Database, tenant: UUID) -> None:
@@ -193,6 +197,138 @@ async def test_a_revoked_key_is_a_401_that_says_so(api: Api, owner: Database) ->
     assert response.json()["errors"][0]["extensions"]["reason"] == "REVOKED_KEY"
 
 
+def refused_with(response: Any) -> tuple[int, str, str]:
+    """Status, code and reason of a refusal."""
+    extensions = response.json()["errors"][0]["extensions"]
+    return response.status_code, extensions["code"], extensions["reason"]
+
+
+async def test_an_expired_key_is_a_401_from_that_very_moment_on(
+    api: Api, here: Any, make_key: Callable[..., Awaitable[str]]
+) -> None:
+    key = await make_key(api.tenant, expires_at=here.time + timedelta(seconds=1))
+    mortal = api.as_somebody(api.tenant, key)
+    before = await mortal.post({"query": VIEWER})
+
+    here.pass_by(1)
+
+    assert before.status_code == 200
+    assert refused_with(await mortal.post({"query": VIEWER})) == (401, "UNAUTHENTICATED", "EXPIRED_KEY")
+
+
+async def test_a_suspended_partner_is_a_403_for_its_good_keys(api: Api, owner: Database, here: Any) -> None:
+    async with owner.without_tenant() as tx:
+        await tx.execute(text("update partners set suspended_at = :at where id = :id"), {"at": here.time, "id": api.tenant})
+
+    response = await api.post({"query": VIEWER})
+
+    assert refused_with(response) == (403, "FORBIDDEN", "SUSPENDED")
+    assert "www-authenticate" not in response.headers
+
+
+async def test_a_key_is_good_from_its_networks_only(
+    authentication: Authentication, tenant: UUID, make_key: Callable[..., Awaitable[str]]
+) -> None:
+    networks = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+    header = f"Bearer {await make_key(tenant, networks=networks)}"
+
+    answers = {
+        address: await authentication.caller(header, ip_address(address))
+        for address in ("192.0.2.255", "2001:db8::1", "192.0.3.0", "2001:db9::1", "::")
+    }
+
+    let_in = {address for address, answer in answers.items() if isinstance(answer, Caller)}
+    assert let_in == {"192.0.2.255", "2001:db8::1"}
+    assert answers["::"] == Refused(Unauthenticated.ADDRESS_NOT_ALLOWED)
+
+
+async def test_a_spoofed_header_opens_no_network(api: Api, make_key: Callable[..., Awaitable[str]]) -> None:
+    bound = api.as_somebody(api.tenant, await make_key(api.tenant, networks=(ip_network("192.0.2.0/24"),)))
+
+    response = await bound.post({"query": VIEWER}, X_Forwarded_For="192.0.2.1", X_Real_IP="192.0.2.1", Forwarded="for=192.0.2.1")
+
+    assert refused_with(response) == (403, "FORBIDDEN", "ADDRESS_NOT_ALLOWED")
+
+
+async def test_ten_thousand_wrong_keys_cost_no_more_looks_than_the_bucket_holds(
+    authentication: Authentication, database: Database, clock: Clock
+) -> None:
+    guesses = [f"Bearer {new_api_key(Mode.LIVE, 2**180 + guess)}" for guess in range(10_000)]
+
+    async with statements_of(database) as seen:
+        answers = await asyncio.gather(*(authentication.caller(guess, HERE) for guess in guesses))
+        clock.now_s += EVERY_S
+        again = [await authentication.caller(guess, HERE) for guess in guesses[:2]]
+
+    assert len(seen) == BURST + 1
+    assert answers.count(Refused(Unauthenticated.UNKNOWN_KEY)) == BURST
+    assert answers.count(Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)) == 10_000 - BURST
+    assert again == [Refused(Unauthenticated.UNKNOWN_KEY), Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)]
+
+
+async def test_a_guesser_locks_nobody_out_elsewhere_and_no_key_that_was_good_here(
+    authentication: Authentication, clock: Clock, tenant: UUID, make_key: Callable[..., Awaitable[str]]
+) -> None:
+    met, new = f"Bearer {await make_key(tenant)}", f"Bearer {await make_key(tenant)}"
+    await authentication.caller(met, HERE)
+
+    for guess in range(BURST + 1):
+        await authentication.caller(f"Bearer {new_api_key(Mode.LIVE, 2**180 + guess)}", HERE)
+    clock.now_s += EVERY_S / 2
+
+    assert isinstance(await authentication.caller(new, ip_address("192.0.2.2")), Caller)
+    clock.now_s += REVOCATION_S  # what is remembered of it is too old: it has to be looked up again
+    for guess in range(BURST + 1):
+        await authentication.caller(f"Bearer {new_api_key(Mode.LIVE, 2**180 + guess)}", HERE)
+    assert isinstance(await authentication.caller(met, HERE), Caller)
+
+
+async def test_good_keys_are_not_counted_as_guesses(
+    authentication: Authentication, tenant: UUID, make_key: Callable[..., Awaitable[str]]
+) -> None:
+    answers = [await authentication.caller(f"Bearer {await make_key(tenant)}", HERE) for _ in range(BURST + 1)]
+
+    assert all(isinstance(each, Caller) for each in answers)
+
+
+async def test_one_ipv6_customer_is_one_guesser(authentication: Authentication) -> None:
+    guesses = [(new_api_key(Mode.LIVE, 2**180 + guess), ip_address(f"2001:db8::{guess:x}")) for guess in range(BURST + 1)]
+
+    answers = [await authentication.caller(f"Bearer {key}", address) for key, address in guesses]
+
+    assert answers[-1] == Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)
+
+
+async def test_too_many_wrong_keys_are_a_429_that_says_when_to_come_again(api: Api) -> None:
+    for guess in range(BURST):
+        await api.post({"query": VIEWER}, Authorization=f"Bearer {new_api_key(Mode.LIVE, 2**180 + guess)}")
+
+    response = await api.post({"query": VIEWER}, Authorization=f"Bearer {STRANGER}")
+
+    assert refused_with(response) == (429, "RATE_LIMITED", "TOO_MANY_WRONG_KEYS")
+    assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/graphql?key={}", "/graphql?query=%7B__typename%7D&api%5Fkey=%67p%5Flive%5Fabc", "/{}", "/graphql/{}/x", "/healthz?{}"],
+)
+async def test_a_key_in_a_url_is_refused_unread_with_the_advice_to_revoke_it(
+    api: Api, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    async with statements_of(api.app.state.house.parts.database) as seen:
+        response = await api.http.get(url.format(api.key), headers=api.authorization)
+
+    assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "KEY_IN_URL"
+    assert "Revoke" in error["message"]
+    assert seen == []
+    assert api.key not in response.text
+    assert not [each for each in caplog.records if api.key in each.getMessage() and each.name != "httpx"]
+
+
 async def test_a_new_key_works_at_once_even_if_it_was_tried_before(
     authentication: Authentication, owner: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], here: Any
 ) -> None:
@@ -225,9 +361,9 @@ async def test_strangers_do_not_push_known_keys_out(
 
 
 async def test_a_key_under_another_pepper_is_unknown(
-    database: Database, clock: Clock, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+    database: Database, clock: Clock, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]], here: Any
 ) -> None:
-    other = Authentication(database, keys.key_for(b"q" * 32, keys.API_KEYS), clock)
+    other = Authentication(database, keys.key_for(b"q" * 32, keys.API_KEYS), now=lambda: here.time, monotonic=clock)
 
     caller = await other.caller(f"Bearer {await make_key(tenant)}", HERE)
 

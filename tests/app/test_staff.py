@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from app import staff
-from app.authentication import Unauthenticated
 from app.settings import KeySettings
+from domain.access import Unauthenticated
 from domain.api_key import is_well_formed, new_api_key
 from domain.ids import IdKind, encode_id
 from domain.partner import Mode
