@@ -194,7 +194,7 @@ async def _readyz(request: Request) -> Response:
     except DatabaseAway:
         database = "away"
     except NotMigrated:
-        database = "of another version"
+        database = "of an older version"
     if database != "ok":
         body = {"status": "unavailable", "database": database, "redis": redis, "bank": bank}
         return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_S)})

@@ -149,7 +149,7 @@ async def test_without_its_database_the_api_says_503_and_comes_back_by_itself(
     assert (await api.http.get("/readyz")).json() == {"status": "ready", "database": "ok", "redis": "away", "bank": "ok"}
 
 
-async def test_a_database_of_another_version_is_not_called_away(api: Api, owner: Database) -> None:
+async def test_a_database_of_an_older_version_is_not_called_away(api: Api, owner: Database) -> None:
     """An operator who reads `away` would look at the network, and not at the migrations."""
     async with owner.without_tenant() as tx:
         await tx.execute(text("update alembic_version set version_num = 'older'"))
@@ -159,7 +159,7 @@ async def test_a_database_of_another_version_is_not_called_away(api: Api, owner:
     async with owner.without_tenant() as tx:
         await tx.execute(text("update alembic_version set version_num = :now"), {"now": REVISION})
     assert ready.status_code == 503
-    assert ready.json() == {"status": "unavailable", "database": "of another version", "redis": "away", "bank": "ok"}
+    assert ready.json() == {"status": "unavailable", "database": "of an older version", "redis": "away", "bank": "ok"}
 
 
 async def test_a_connection_that_heard_of_a_crash_while_it_was_idle_is_replaced(

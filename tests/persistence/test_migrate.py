@@ -10,7 +10,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from persistence.database import Database
 from persistence.migrate import Login, login_of, migrate, newest_revision
 from persistence.revision import REVISION, NotMigrated, check_revision
 from persistence.tables import metadata
@@ -89,18 +88,31 @@ def test_the_code_was_written_for_the_newest_migration():
     assert newest_revision() == REVISION
 
 
-async def test_a_database_of_another_version_is_refused_with_a_sentence(database_urls, owner):
-    before = Database(database_urls.app, pool_size=1)
-    await check_revision(before)
-    async with owner.without_tenant() as tx:
-        await tx.execute(text("update alembic_version set version_num = 'older'"))
+@pytest.fixture
+async def at_revision(owner):
+    """Lets the database say that it is of another revision; in the end it is what it was."""
 
-    with pytest.raises(NotMigrated, match=r"Run `partner-api migrate`.*It has older"):
-        await check_revision(before)
+    async def become(revision):
+        async with owner.without_tenant() as tx:
+            await tx.execute(text("update alembic_version set version_num = :revision"), {"revision": revision})
 
-    async with owner.without_tenant() as tx:
-        await tx.execute(text("update alembic_version set version_num = :now"), {"now": REVISION})
-    await before.close()
+    yield become
+    await become(REVISION)
+
+
+@pytest.mark.parametrize("revision", ["0001", f"{int(REVISION) - 1:04}", "somebody's"])
+async def test_an_older_database_is_refused_with_a_sentence(database, at_revision, revision):
+    await check_revision(database)
+    await at_revision(revision)
+
+    with pytest.raises(NotMigrated, match=f"Run `partner-api migrate`.*It has {revision}"):
+        await check_revision(database)
+
+
+async def test_a_newer_database_is_served_so_that_an_upgrade_stops_nobody(database, at_revision):
+    await at_revision(f"{int(REVISION) + 1:04}")
+
+    await check_revision(database)
 
 
 async def test_the_tables_that_the_code_knows_are_the_migrated_ones(database_urls):
