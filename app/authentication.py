@@ -1,5 +1,6 @@
 """From the Authorization header to a caller. A key that can't be one of ours never reaches the database."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -27,6 +28,7 @@ class Authentication:
         self._known: TTLCache[bytes, tuple[ApiKey, Partner]] = TTLCache(CACHED_KEYS, REVOCATION_S, timer=monotonic)
         self._met: LRUCache[bytes, None] = LRUCache(CACHED_KEYS)  # hashes of keys that were known once
         self._wrong = WrongKeys(monotonic)
+        self._looking: dict[bytes, asyncio.Future[tuple[ApiKey, Partner] | Refused]] = {}
 
     async def caller(self, authorization: str | None, address: Address) -> Caller | Refused:
         """Who is behind an Authorization header's value. Raises DatabaseAway."""
@@ -45,7 +47,20 @@ class Authentication:
         return Caller(key, partner, address) if why is None else Refused(why)
 
     async def _look_up(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
-        """Ask the database. A key that was met before is no guess: a guesser behind the same address does not lock it out."""
+        """Ask the database, once for all who present the same key meanwhile: many requests at once are not many guesses."""
+        looking = self._looking.get(key_hash)
+        if looking is None:
+            looking = self._looking[key_hash] = asyncio.ensure_future(self._ask(key_hash, address))
+            looking.add_done_callback(lambda done: self._looked(key_hash, done))
+        return await asyncio.shield(looking)  # whoever leaves must not end it for the others
+
+    def _looked(self, key_hash: bytes, done: asyncio.Future[tuple[ApiKey, Partner] | Refused]) -> None:
+        del self._looking[key_hash]
+        if not done.cancelled():
+            done.exception()  # seen, even when nobody waits any more
+
+    async def _ask(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
+        """A key that was met before is no guess: a guesser behind the same address does not lock it out."""
         is_guess = key_hash not in self._met
         if is_guess and (wait_s := self._wrong.wait_s(address)) is not None:
             return Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, wait_s)

@@ -299,6 +299,31 @@ async def test_one_ipv6_customer_is_one_guesser(authentication: Authentication) 
     assert answers[-1] == Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)
 
 
+async def test_a_rush_with_a_new_good_key_is_one_look_and_no_guessing(
+    authentication: Authentication, database: Database, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> None:
+    key = await make_key(tenant)
+
+    async with statements_of(database) as seen:
+        answers = await asyncio.gather(*(authentication.caller(f"Bearer {key}", HERE) for _ in range(5 * BURST)))
+
+    assert {type(answer) for answer in answers} == {Caller}
+    assert len(seen) == 1
+
+
+async def test_whoever_leaves_does_not_end_the_look_that_others_wait_for(
+    authentication: Authentication, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+) -> None:
+    key = await make_key(tenant)
+    first = asyncio.ensure_future(authentication.caller(f"Bearer {key}", HERE))
+    second = asyncio.ensure_future(authentication.caller(f"Bearer {key}", HERE))
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert isinstance(await second, Caller)
+
+
 async def test_too_many_wrong_keys_are_a_429_that_says_when_to_come_again(api: Api) -> None:
     for guess in range(BURST):
         await api.post({"query": VIEWER}, Authorization=f"Bearer {new_api_key(Mode.LIVE, 2**180 + guess)}")
