@@ -50,7 +50,9 @@ class Authentication:
         """Ask the database, once for all who present the same key meanwhile: many requests at once are not many guesses."""
         looking = self._looking.get(key_hash)
         if looking is None:
-            looking = self._looking[key_hash] = asyncio.ensure_future(self._ask(key_hash, address))
+            # A key that was met before is no guess: a guesser behind the same address does not lock it out.
+            ask = self._ask(key_hash) if key_hash in self._met else self._ask_in_turn(key_hash, address)
+            looking = self._looking[key_hash] = asyncio.ensure_future(ask)
             looking.add_done_callback(lambda done: self._looked(key_hash, done))
         return await asyncio.shield(looking)  # whoever leaves must not end it for the others
 
@@ -59,17 +61,21 @@ class Authentication:
         if not done.cancelled():
             done.exception()  # seen, even when nobody waits any more
 
-    async def _ask(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
-        """A key that was met before is no guess: a guesser behind the same address does not lock it out."""
-        is_guess = key_hash not in self._met
-        if is_guess and (wait_s := self._wrong.wait_s(address)) is not None:
-            return Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, wait_s)
+    async def _ask_in_turn(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
+        """Ask about a key that may be a guess, unless too many wrong ones came from there."""
+        async with self._wrong.turn(address):
+            if (wait_s := self._wrong.wait_s(address)) is not None:
+                return Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, wait_s)
+            found = await self._ask(key_hash)
+            if isinstance(found, Refused):
+                self._wrong.count(address)
+            return found
+
+    async def _ask(self, key_hash: bytes) -> tuple[ApiKey, Partner] | Refused:
         async with self._database.presenting(key_hash) as tx:
             known = await find_presented_key(tx, key_hash)
         if known is None:
             return Refused(Unauthenticated.UNKNOWN_KEY)
-        if is_guess:
-            self._wrong.give_back(address)
         self._met[key_hash] = None
         self._known[key_hash] = known
         return known

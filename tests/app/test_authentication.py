@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 from app import keys
 from app.authentication import CACHED_KEYS, REVOCATION_S, Authentication
-from app.wrong_keys import BURST, EVERY_S
+from app.wrong_keys import AT_ONCE, BURST, EVERY_S
 from domain.access import Refused, Unauthenticated
 from domain.api_key import is_well_formed, new_api_key
 from domain.caller import Caller
@@ -257,12 +257,13 @@ async def test_ten_thousand_wrong_keys_cost_no_more_looks_than_the_bucket_holds(
 
     async with statements_of(database) as seen:
         answers = await asyncio.gather(*(authentication.caller(guess, HERE) for guess in guesses))
-        clock.now_s += EVERY_S
+        clock.now_s += EVERY_S * (answers.count(Refused(Unauthenticated.UNKNOWN_KEY)) - BURST + 1)
         again = [await authentication.caller(guess, HERE) for guess in guesses[:2]]
 
-    assert len(seen) == BURST + 1
-    assert answers.count(Refused(Unauthenticated.UNKNOWN_KEY)) == BURST
-    assert answers.count(Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)) == 10_000 - BURST
+    looked_up = answers.count(Refused(Unauthenticated.UNKNOWN_KEY))
+    assert BURST <= looked_up < BURST + AT_ONCE
+    assert {each.why for each in answers} == {Unauthenticated.UNKNOWN_KEY, Unauthenticated.TOO_MANY_WRONG_KEYS}
+    assert len(seen) == looked_up + 1
     assert again == [Refused(Unauthenticated.UNKNOWN_KEY), Refused(Unauthenticated.TOO_MANY_WRONG_KEYS, 1)]
 
 
@@ -287,6 +288,17 @@ async def test_good_keys_are_not_counted_as_guesses(
     authentication: Authentication, tenant: UUID, make_key: Callable[..., Awaitable[str]]
 ) -> None:
     answers = [await authentication.caller(f"Bearer {await make_key(tenant)}", HERE) for _ in range(BURST + 1)]
+
+    assert all(isinstance(each, Caller) for each in answers)
+
+
+async def test_a_hundred_good_keys_that_come_at_once_are_all_let_in(
+    authentication: Authentication, tenant: UUID, make_key: Callable[..., Awaitable[str]]
+) -> None:
+    """As after a restart, behind a proxy that nobody told us of."""
+    good = [await make_key(tenant) for _ in range(BURST + AT_ONCE + 1)]
+
+    answers = await asyncio.gather(*(authentication.caller(f"Bearer {key}", HERE) for key in good * 4))
 
     assert all(isinstance(each, Caller) for each in answers)
 
