@@ -27,6 +27,7 @@ from bank.client import BankClient, bank_http
 from domain.caller import Caller
 from domain.partner import Mode
 from gateway.gateway import Gateway
+from gateway.keyring import Keyring
 from gateway.parts import Parts
 from gateway.sealing import CardSeal
 from gateway.world import World, real_world
@@ -133,10 +134,18 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             database = house.parts.database
             gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
+            keyring = Keyring(
+                database,
+                here,
+                pepper=pepper,
+                fingerprint_secret=house.parts.fingerprint_secret,
+                announce=lambda _: None,
+            )
+
             def context_for(caller: Caller) -> Context:
                 if caller.mode not in gateways:
                     raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
-                return Context(caller=caller, gateway=gateways[caller.mode], database=database, world=here)
+                return Context(caller=caller, gateway=gateways[caller.mode], database=database, world=here, keyring=keyring)
 
             app.state.house = house
             app.state.graphql = GraphQLEndpoint(

@@ -1,4 +1,4 @@
-"""What a payment operation can answer. Refusals are values, not exceptions: each has a type in the
+"""What an operation can answer. Refusals are values, not exceptions: each has a type in the
 schema, and means that nothing was done.
 """
 
@@ -7,6 +7,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.payment import STATE_FOR, Payment, PaymentState, PendingOperation, Verb
+from domain.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,41 @@ class OrderAlreadyPaid:
     state: PaymentState
 
 
-Refusal = InvalidInput | NotFound | InvalidTransition | IdempotencyMismatch | IdempotencyInProgress | OrderAlreadyPaid
+@dataclass(frozen=True, slots=True)
+class InsufficientScope:
+    """The thing can do more than the key that asks: `lacking` is what that one has not."""
+
+    path: tuple[str, ...]
+    lacking: frozenset[Scope]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNotUsable:
+    """The API key has ended, or has a successor."""
+
+    key_id: UUID
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """There are as many as there may be; `what` they are, and what to do about it."""
+
+    limit: int
+    what: str
+
+
+Refusal = (
+    InvalidInput
+    | NotFound
+    | InvalidTransition
+    | IdempotencyMismatch
+    | IdempotencyInProgress
+    | OrderAlreadyPaid
+    | InsufficientScope
+    | KeyNotUsable
+    | LimitReached
+)
 Answer = Performed | Refusal
 
 _PAST = {

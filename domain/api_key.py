@@ -6,7 +6,7 @@ import hmac
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from uuid import UUID
 
 from domain.partner import Mode
@@ -42,6 +42,11 @@ class ApiKey:
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
     replaced_by: UUID | None = None
+
+
+def network_of(text: str) -> Network:
+    """A network in CIDR notation. Raises ValueError."""
+    return ip_network(text)
 
 
 def new_api_key(mode: Mode, randomness: int) -> str:

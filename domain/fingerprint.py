@@ -33,6 +33,11 @@ def fingerprint_of_operation(verb: Verb, payment_id: UUID, secret: bytes) -> byt
     return _digest(secret, verb, {"payment": str(payment_id)})
 
 
-def _digest(secret: bytes, verb: Verb, content: dict[str, object]) -> bytes:
-    canonical = json.dumps([verb.value, content], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+def fingerprint_of_change(kind: str, content: dict[str, object], secret: bytes) -> bytes:
+    """32 bytes that stand for a mutation that asks nothing of the bank: `kind` is its name, `content` its checked input."""
+    return _digest(secret, kind, content)
+
+
+def _digest(secret: bytes, kind: str, content: dict[str, object]) -> bytes:
+    canonical = json.dumps([kind, content], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hmac.digest(secret, canonical.encode(), "sha256")

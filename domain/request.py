@@ -67,7 +67,7 @@ class RawAuthorize:
     card: RawCard
 
 
-class _Problems:
+class Problems:
     """Collects, so that a client learns of everything at once."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ def as_integer(raw: object) -> int | None:
 
 def parse_authorize(raw: RawAuthorize, now: datetime) -> AuthorizeRequest | InvalidInput:
     """The request, or each problem with its path in the input. Messages never repeat what was sent: it may be a card number."""
-    problems = _Problems()
+    problems = Problems()
     key = problems.name(("input", "idempotencyKey"), raw.idempotency_key)
     order_id = problems.name(("input", "orderId"), raw.order_id)
     customer_id = problems.name(("input", "customerId"), raw.customer_id)
@@ -136,7 +136,7 @@ def parse_authorize(raw: RawAuthorize, now: datetime) -> AuthorizeRequest | Inva
     return AuthorizeRequest(key, order_id, customer_id, Money(minor_units), card)
 
 
-def _parse_card(problems: _Problems, path: Path, raw: RawCard, now: datetime) -> CardDetails:
+def _parse_card(problems: Problems, path: Path, raw: RawCard, now: datetime) -> CardDetails:
     number = normalise_number(raw.number)
     if not is_card_number(number):
         problems.add((*path, "number"), "It is not a card number: 13 to 19 digits that pass the Luhn check.")
@@ -154,7 +154,7 @@ def _parse_card(problems: _Problems, path: Path, raw: RawCard, now: datetime) ->
 
 def parse_operate(idempotency_key: str, payment_id: str) -> OperateRequest | InvalidInput:
     """The request to capture, void or refund, or what is wrong with its key."""
-    problems = _Problems()
+    problems = Problems()
     key = problems.name(("input", "idempotencyKey"), idempotency_key)
     if problems.found:
         return InvalidInput(tuple(problems.found))

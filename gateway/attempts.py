@@ -33,6 +33,7 @@ from persistence import attempts as attempt_rows
 from persistence.database import DatabaseAway, Transaction
 from persistence.events import append_events
 from persistence.payments import get_standings_of_orders, lock_payments
+from persistence.remembered_answers import remembered_keys
 
 LEASE_S = 20.0  # longer than one call can take (bank.transport.TOTAL_TIMEOUT_S = 14) with room for clocks that differ
 MAX_ROUNDS = 3  # an order that changes hands between two statements is looked at again, this often
@@ -101,10 +102,14 @@ async def _explain(
     """Why these could not be opened. One whose obstacle has just gone is left out, to be tried again."""
     found: dict[int, Beginning] = {}
     by_key = await attempt_rows.attempts_by_keys(tx, tenant_id, [request.idempotency_key for request, _ in refused.values()])
+    unknown = [request.idempotency_key for request, _ in refused.values() if request.idempotency_key not in by_key]
+    elsewhere = await remembered_keys(tx, tenant_id, unknown) if unknown else set()
     orders: set[str] = set()
     for index, (request, attempt) in refused.items():
         if request.idempotency_key in by_key:
             found[index] = _known(by_key[request.idempotency_key], attempt.fingerprint, request.idempotency_key)
+        elif request.idempotency_key in elsewhere:
+            found[index] = IdempotencyMismatch(request.idempotency_key)
         else:
             orders.add(request.order_id)
     if orders:
@@ -155,11 +160,14 @@ async def _open_operations(tx: Transaction, tenant_id: UUID, wanted: dict[int, t
     if left:
         keys = [key for _, attempt in left.values() if (key := attempt.idempotency_key)]
         by_key = await attempt_rows.attempts_by_keys(tx, tenant_id, keys)
+        elsewhere = await remembered_keys(tx, tenant_id, keys)
         under_way = await attempt_rows.open_attempts_of(tx, tenant_id, [payment.id for payment, _ in left.values()])
         for index, (payment, attempt) in left.items():
             key = attempt.idempotency_key or ""
             if key in by_key:
                 beginnings[index] = _known(by_key[key], attempt.fingerprint, key)
+            elif key in elsewhere:
+                beginnings[index] = IdempotencyMismatch(key)
             else:
                 refusal = refusal_of(attempt.verb, payment, under_way[payment.id].pending)
                 assert refusal is not None, "an attempt is not inserted only for its key or for another open one"

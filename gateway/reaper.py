@@ -10,6 +10,7 @@ from persistence.attempts import forget_keys
 from persistence.database import Database
 from persistence.partners import partner_ids
 from persistence.reconciliations import forget_reports
+from persistence.remembered_answers import forget_answers
 
 REAP_EVERY_S = 3600.0  # keys live for weeks; an hour more or less is nothing
 KEEP = timedelta(days=35)  # the promise is 30 days: a retry on the last day must not meet the reaper
@@ -35,6 +36,8 @@ class Reaper:
             for tenant_id in tenants:
                 while page := await self._reap_page(tenant_id):
                     reaped += page
+                while await self._forget_answers(tenant_id):
+                    pass
                 while await self._forget_reports(tenant_id):
                     pass
             after = tenants[-1]
@@ -46,6 +49,11 @@ class Reaper:
             if reaped:
                 await self._parts.world.reach(Failpoint.KEYS_REAPED)
         return reaped
+
+    async def _forget_answers(self, tenant_id: UUID) -> int:
+        before = self._parts.world.now() - KEEP
+        async with self._parts.database.tenant(tenant_id) as tx:
+            return await forget_answers(tx, tenant_id, before=before, limit=PAGE)
 
     async def _forget_reports(self, tenant_id: UUID) -> int:
         before = self._parts.world.now() - REPORTS_KEPT

@@ -27,6 +27,19 @@ _PRESENTED = text(f"""
     from api_keys join partners on partners.id = api_keys.tenant_id where key_hash = :key_hash
 """)
 _LIST = text(f"select {_COLUMNS} from api_keys where tenant_id = :tenant_id order by created_at, id limit :limit")
+_PAGE = text(f"""
+    select {_COLUMNS} from api_keys where tenant_id = :tenant_id and (cast(:before as uuid) is null or id < :before)
+    order by id desc limit :limit
+""")
+_FIND = text(f"select {_COLUMNS} from api_keys where tenant_id = :tenant_id and id = :id")
+_LOCK = text("select id from api_keys where tenant_id = :tenant_id order by id limit 1 for update")
+_COUNT = text("""
+    select count(*) from api_keys
+    where tenant_id = :tenant_id and revoked_at is null and replaced_by is null and (expires_at is null or expires_at > :now)
+""")
+_END = text("""
+    update api_keys set expires_at = :expires_at, replaced_by = :replaced_by where tenant_id = :tenant_id and id = :id
+""")
 _REVOKE = text(
     f"update api_keys set revoked_at = coalesce(revoked_at, :at) where tenant_id = :tenant_id and id = :id returning {_COLUMNS}"
 )
@@ -85,3 +98,31 @@ async def revoke_api_key(tx: Transaction, tenant_id: UUID, key_id: UUID, at: dat
     """Revoke a key; a second time changes nothing. None: no such key."""
     row = (await tx.execute(_REVOKE, {"tenant_id": tenant_id, "id": key_id, "at": at})).one_or_none()
     return _key(row) if row else None
+
+
+async def page_of_api_keys(tx: Transaction, tenant_id: UUID, *, limit: int, before: UUID | None) -> list[ApiKey]:
+    """The tenant's keys, newest first, those that ended too; `before` is where the last page ended."""
+    return [_key(row) for row in await tx.execute(_PAGE, {"tenant_id": tenant_id, "limit": limit, "before": before})]
+
+
+async def find_api_key(tx: Transaction, tenant_id: UUID, key_id: UUID) -> ApiKey | None:
+    """One key of the tenant's, or None."""
+    row = (await tx.execute(_FIND, {"tenant_id": tenant_id, "id": key_id})).one_or_none()
+    return _key(row) if row else None
+
+
+async def lock_api_keys(tx: Transaction, tenant_id: UUID) -> None:
+    """One change of a tenant's keys at a time: the lock on its first key stands for all of them."""
+    await tx.execute(_LOCK, {"tenant_id": tenant_id})
+
+
+async def count_usable_keys(tx: Transaction, tenant_id: UUID, now: datetime) -> int:
+    """How many keys are good, not counting those that have a successor."""
+    count: int = (await tx.execute(_COUNT, {"tenant_id": tenant_id, "now": now})).scalar_one()
+    return count
+
+
+async def end_api_key(tx: Transaction, key: ApiKey) -> None:
+    """Write when a key ends and which one comes after it."""
+    parameters = {"tenant_id": key.tenant_id, "id": key.id, "expires_at": key.expires_at, "replaced_by": key.replaced_by}
+    await tx.execute(_END, parameters)

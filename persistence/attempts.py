@@ -31,7 +31,11 @@ _INSERT_ATTEMPTS = f"""
                           tries, unanswered, sealed_card)
     select :tenant_id, id, payment_id, verb, idempotency_key, fingerprint, opened_at, lease_until, lease_token, tries,
            unanswered, sealed_card
-    from {_GIVEN_ATTEMPTS}"""
+    from {_GIVEN_ATTEMPTS}
+    where not exists (
+        select from remembered_answers
+        where tenant_id = :tenant_id and remembered_answers.idempotency_key = given.idempotency_key
+    )"""
 _LIVE = ", ".join(f"'{state.value}'" for state in sorted(LIVE_STATES))
 
 _OPEN_OPERATIONS = text(f"{_INSERT_ATTEMPTS} order by idempotency_key, position on conflict do nothing returning id")
@@ -53,7 +57,7 @@ _OPEN_AUTHORIZATIONS = text(f"""
         on conflict (tenant_id, order_id) where state in ({_LIVE}) do nothing
         returning id
     ), new_attempts as (
-        {_INSERT_ATTEMPTS} where payment_id in (select id from new_payments)
+        {_INSERT_ATTEMPTS} and payment_id in (select id from new_payments)
         order by idempotency_key, position
         on conflict do nothing
         returning id, payment_id

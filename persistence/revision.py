@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0007"
+REVISION = "0008"
 
 
 class NotMigrated(Exception):

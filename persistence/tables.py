@@ -82,6 +82,17 @@ attempts = Table(
     Column("resolution", JSONB),
 )
 
+remembered_answers = Table(
+    "remembered_answers",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", JSONB),
+    Column("created_at", _Time, nullable=False),
+)
+
 event_sequences = Table(
     "event_sequences",
     metadata,

@@ -11,6 +11,7 @@ from domain.caller import Caller
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from gateway.gateway import Gateway
+from gateway.keyring import Keyring
 from gateway.world import World
 from persistence.database import Database
 from persistence.loaders import report_line_loader, standing_loader
@@ -25,6 +26,7 @@ class Context:
     gateway: Gateway
     database: Database
     world: World
+    keyring: Keyring
 
     @property
     def tenant_id(self) -> UUID:

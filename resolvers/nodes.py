@@ -5,13 +5,14 @@ import strawberry
 from domain.ids import IdKind, decode_id
 from domain.partner import Mode, tenant_of
 from domain.scope import Scope
+from resolvers.api_keys import api_key
 from resolvers.asking import insist_on
 from resolvers.context import Info
 from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
 from resolvers.viewer import own_partner
+from schema.api_key import api_key_of
 from schema.node import Node
-from schema.viewer import api_key_of
 
 
 async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
@@ -27,6 +28,9 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
             return await own_partner(info)
         case (IdKind.API_KEY, value) if value == info.context.caller.key.id:
             return api_key_of(info.context.caller.key)
+        case (IdKind.API_KEY, value):
+            insist_on(info.context, Scope.KEYS_READ)
+            return await api_key(info, value)
         case (IdKind.RECONCILIATION, value):
             insist_on(info.context, Scope.PAYMENTS_READ)
             return await reconciliation_run(info, value)

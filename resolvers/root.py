@@ -5,11 +5,12 @@ from typing import Annotated
 import strawberry
 
 from domain.scope import Scope
-from resolvers import nodes, payments, reconciliation, viewer
+from resolvers import api_keys, nodes, payments, reconciliation, viewer
 from resolvers.asking import asks
 from resolvers.context import Info
 from resolvers.given import given
 from schema import inputs
+from schema.api_key import ApiKeyConnection, CreateApiKeyResult, RevokeApiKeyResult, RotateApiKeyResult
 from schema.connection import PaymentConnection
 from schema.node import Node
 from schema.order import OrderPayment
@@ -69,6 +70,12 @@ class Query:
     ) -> ReconciliationRunConnection:
         return await reconciliation.reconciliation(info, first=given(first), after=given(after))
 
+    @asks(Scope.KEYS_READ, "Your API keys, newest first; those that ended too. A test key sees test keys, a live one live ones.")
+    async def api_keys(
+        self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
+    ) -> ApiKeyConnection:
+        return await api_keys.api_keys(info, first=given(first), after=given(after))
+
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
@@ -104,3 +111,29 @@ class Mutation:
         input: Annotated[inputs.RefundPaymentInput, strawberry.argument(description="The wish.")],  # noqa: A002
     ) -> RefundPaymentResult | None:
         return await payments.refund_payment(info, input)
+
+    @asks(Scope.KEYS_WRITE, "Make an API key of the same mode as yours. It can do at most what yours can.")
+    async def create_api_key(
+        self,
+        info: Info,
+        input: Annotated[inputs.CreateApiKeyInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> CreateApiKeyResult | None:
+        return await api_keys.create_api_key(info, input)
+
+    @asks(
+        Scope.KEYS_WRITE, "Give an API key a successor that can do the same. Both work for a while, so that nothing stands still."
+    )
+    async def rotate_api_key(
+        self,
+        info: Info,
+        input: Annotated[inputs.RotateApiKeyInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> RotateApiKeyResult | None:
+        return await api_keys.rotate_api_key(info, input)
+
+    @asks(Scope.KEYS_WRITE, "End an API key at once. Every process refuses it within five seconds, usually within one.")
+    async def revoke_api_key(
+        self,
+        info: Info,
+        input: Annotated[inputs.RevokeApiKeyInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> RevokeApiKeyResult | None:
+        return await api_keys.revoke_api_key(info, input)

@@ -2,7 +2,8 @@
 
 from persistence.partners import get_partner
 from resolvers.context import Info
-from schema.viewer import Partner, Viewer, api_key_of, partner_of
+from schema.api_key import api_key_of
+from schema.viewer import Partner, Viewer, partner_of
 
 
 async def viewer(info: Info) -> Viewer:

@@ -9,9 +9,11 @@ import strawberry
 from domain.card import CardBrand
 from domain.discrepancy import DiscrepancyKind, Remedy
 from domain.order import ShipReason
+from domain.partner import Mode
 from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.reconciliation import Trigger
 from domain.request import WaitFor
+from domain.scope import Scope
 
 
 class ErrorCode(StrEnum):
@@ -23,6 +25,9 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
     IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
     ORDER_ALREADY_PAID = "ORDER_ALREADY_PAID"
+    INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
+    API_KEY_NOT_USABLE = "API_KEY_NOT_USABLE"
+    LIMIT_REACHED = "LIMIT_REACHED"
 
 
 _E = TypeVar("_E", bound=Enum)
@@ -189,5 +194,38 @@ _publish(
         ErrorCode.IDEMPOTENCY_MISMATCH: "The idempotency key was used before with other input.",
         ErrorCode.IDEMPOTENCY_IN_PROGRESS: "The first request with this idempotency key is still running. Ask again.",
         ErrorCode.ORDER_ALREADY_PAID: "The order has a live payment: pending, authorized or captured.",
+        ErrorCode.INSUFFICIENT_SCOPE: "The API key can do more than the one that asks.",
+        ErrorCode.API_KEY_NOT_USABLE: "The API key has ended, or has a successor already.",
+        ErrorCode.LIMIT_REACHED: "There are as many as there may be.",
+    },
+)
+_publish(
+    Mode,
+    "Mode",
+    "Whether money moves.",
+    {
+        Mode.LIVE: "Payments are real.",
+        Mode.TEST: "A sandbox with data of its own: no money moves.",
+    },
+)
+_publish(
+    Scope,
+    "Scope",
+    "What a key may do: read one kind of thing, or write it.",
+    {
+        Scope.USERS_READ: "Look at end users.",
+        Scope.USERS_WRITE: "Make and change end users.",
+        Scope.CARDS_READ: "Look at stored cards.",
+        Scope.CARDS_WRITE: "Add and change stored cards.",
+        Scope.PAYMENTS_READ: "Look at payments, orders and reports of the reconciliation.",
+        Scope.PAYMENTS_WRITE: "Authorize, capture and void payments.",
+        Scope.REFUNDS_WRITE: "Pay captured money back.",
+        Scope.WEBHOOKS_READ: "Look at webhook endpoints and deliveries.",
+        Scope.WEBHOOKS_WRITE: "Make and change webhook endpoints, and send deliveries again.",
+        Scope.KEYS_READ: "Look at API keys.",
+        Scope.KEYS_WRITE: "Make, rotate and revoke API keys.",
+        Scope.EVENTS_READ: "Read and follow events.",
+        Scope.USAGE_READ: "See what was used.",
+        Scope.AUDIT_READ: "Read the audit log.",
     },
 )

@@ -7,6 +7,7 @@ import strawberry
 from domain import answer
 from domain.ids import IdKind, encode_id
 from domain.payment import PaymentState
+from domain.scope import Scope
 from schema.enums import ErrorCode
 
 
@@ -55,6 +56,21 @@ class OrderAlreadyPaidError(UserError):
     current_state: PaymentState = strawberry.field(description="Its state.")
 
 
+@strawberry.type(description="The API key can do more than the one that asks, which could so get what it was not given.")
+class InsufficientScopeError(UserError):
+    scopes: list[Scope] = strawberry.field(description="What the key of this request lacks.")
+
+
+@strawberry.type(description="The API key has ended, or has a successor already.")
+class ApiKeyNotUsableError(UserError):
+    api_key_id: strawberry.ID = strawberry.field(description="The key.")
+
+
+@strawberry.type(description="There are as many as there may be.")
+class LimitReachedError(UserError):
+    limit: int = strawberry.field(description="How many there may be.")
+
+
 ErrorType = (
     InvalidInputError
     | NotFoundError
@@ -62,6 +78,9 @@ ErrorType = (
     | IdempotencyMismatchError
     | IdempotencyInProgressError
     | OrderAlreadyPaidError
+    | InsufficientScopeError
+    | ApiKeyNotUsableError
+    | LimitReachedError
 )
 KEY_PATH = ["input", "idempotencyKey"]
 
@@ -104,6 +123,24 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
                 code=ErrorCode.IDEMPOTENCY_IN_PROGRESS,
                 message="The first request with this idempotency key is still running. Repeat this one in a moment.",
                 path=KEY_PATH,
+            )
+        case answer.InsufficientScope(path, lacking):
+            return InsufficientScopeError(
+                code=ErrorCode.INSUFFICIENT_SCOPE,
+                message="This key can do what the key of this request can't. Ask with a key that has all of its scopes.",
+                path=list(path),
+                scopes=[scope for scope in Scope if scope in lacking],
+            )
+        case answer.KeyNotUsable(key_id, message):
+            return ApiKeyNotUsableError(
+                code=ErrorCode.API_KEY_NOT_USABLE,
+                message=message,
+                path=["input", "apiKeyId"],
+                api_key_id=strawberry.ID(encode_id(IdKind.API_KEY, key_id)),
+            )
+        case answer.LimitReached(limit, what):
+            return LimitReachedError(
+                code=ErrorCode.LIMIT_REACHED, message=f"There are {limit} {what}", path=["input"], limit=limit
             )
         case answer.OrderAlreadyPaid(_, payment_id, state):
             return OrderAlreadyPaidError(

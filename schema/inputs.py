@@ -5,8 +5,10 @@ from typing import Annotated
 
 import strawberry
 
+from domain.key_request import DEFAULT_OVERLAP_S
 from domain.payment import PaymentState
 from domain.request import WaitFor
+from domain.scope import Scope
 from schema.scalars import CurrencyCode, MinorUnits
 
 _KEY = (
@@ -63,6 +65,38 @@ class VoidPaymentInput:
 class RefundPaymentInput:
     idempotency_key: str = strawberry.field(description=_KEY)
     payment_id: strawberry.ID = strawberry.field(description="A CAPTURED payment.")
+
+
+@strawberry.input(description="A wish for an API key.")
+class CreateApiKeyInput:
+    idempotency_key: str = strawberry.field(description=_KEY)
+    name: str = strawberry.field(description="What the key is for, 1 to 255 printable characters.")
+    scopes: list[Scope] = strawberry.field(
+        description="What it may do: at least one, and none that the key of this request lacks."
+    )
+    expires_at: datetime | None = strawberry.field(
+        description="From when on it is refused; null or left out: it does not expire.", default=strawberry.UNSET
+    )
+    allowed_networks: list[str] | None = strawberry.field(
+        description="From where it is good, in CIDR notation, at most 50: `203.0.113.0/24`. Empty or left out: from anywhere.",
+        default=strawberry.UNSET,
+    )
+
+
+@strawberry.input(description="A wish for an API key's successor.")
+class RotateApiKeyInput:
+    idempotency_key: str = strawberry.field(description=_KEY)
+    api_key_id: strawberry.ID = strawberry.field(description="A key that is good, and that has no successor yet.")
+    overlap_s: int | None = strawberry.field(
+        description="For how many seconds both keys work, 0 to 604800, a week. The old key never outlives its own expiry.",
+        default=DEFAULT_OVERLAP_S,
+    )
+
+
+@strawberry.input(description="A wish to end an API key.")
+class RevokeApiKeyInput:
+    idempotency_key: str = strawberry.field(description=_KEY)
+    api_key_id: strawberry.ID = strawberry.field(description="The key; the one of this request, too.")
 
 
 @strawberry.input(description="Which payments. What is left out or null is not asked for; everything given has to hold.")

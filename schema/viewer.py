@@ -4,10 +4,10 @@ from datetime import datetime
 
 import strawberry
 
-from domain.api_key import ApiKey as DomainApiKey
 from domain.ids import IdKind, encode_id
 from domain.partner import Mode, tenant_of
 from domain.partner import Partner as DomainPartner
+from schema.api_key import ApiKey
 from schema.node import Node
 
 
@@ -15,14 +15,6 @@ from schema.node import Node
 class Partner(Node):
     name: str = strawberry.field(description="Its name.")
     created_at: datetime = strawberry.field(description="Since when it is a partner.")
-
-
-@strawberry.type(description="An API key, without its secret.")
-class ApiKey(Node):
-    name: str = strawberry.field(description="What you called it.")
-    prefix: str = strawberry.field(description="How the key begins, to tell it from your others.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-    revoked_at: datetime | None = strawberry.field(description="Since when it is refused; null while it is good.")
 
 
 @strawberry.type(description="Who is asking: the partner, and the key that was presented.")
@@ -37,15 +29,4 @@ def partner_of(partner: DomainPartner) -> Partner:
         id=strawberry.ID(encode_id(IdKind.PARTNER, tenant_of(partner.id, Mode.LIVE))),
         name=partner.name,
         created_at=partner.created_at,
-    )
-
-
-def api_key_of(key: DomainApiKey) -> ApiKey:
-    """A key as the schema shows it."""
-    return ApiKey(
-        id=strawberry.ID(encode_id(IdKind.API_KEY, key.id)),
-        name=key.name,
-        prefix=key.shown,
-        created_at=key.created_at,
-        revoked_at=key.revoked_at,
     )

@@ -29,6 +29,7 @@ class Estate:
 
     api: Api
     key_id: str = ""
+    spare_key_id: str = ""
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     idempotency_keys: list[str] = field(default_factory=list)
     run_id: str = ""
@@ -44,6 +45,11 @@ FURNITURE = """
   reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
 }
 """
+
+
+CREATE_KEY = (
+    "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { ... on CreateApiKeyPayload { apiKey { id } } } }"
+)
 
 
 async def come_first(estate: Estate, here: Any) -> None:
@@ -77,6 +83,8 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
         assert isinstance(ending, Finished)
     estate.times["last"] = here.time
     have = await api.ask(FURNITURE)
+    wish = {"idempotencyKey": api.fresh("key"), "name": api.fresh("program"), "scopes": ["KEYS_READ"]}
+    estate.spare_key_id = (await api.ask(CREATE_KEY, input=wish))["createApiKey"]["apiKey"]["id"]
     estate.key_id = have["viewer"]["apiKey"]["id"]
     run = have["reconciliation"]["edges"][0]
     estate.run_id = run["node"]["id"]
@@ -134,6 +142,7 @@ _FRESH = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
     (re.compile(r"\b(auth|cap|void|ref)_[0-9a-zA-Z-]{6,}"), "<reference>"),
     (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),
+    (re.compile(r"\bgp_(live|test)_\w+"), "<key>"),
     (re.compile(r"\berr_[0-9a-f]{16}\b"), "<error>"),
     (re.compile(r"\b(key|order|customer)-[0-9a-f]{12}-\d+"), "<name>"),
 ]

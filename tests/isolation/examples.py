@@ -13,11 +13,12 @@ from domain.partner import Mode, tenant_of
 from persistence.payment_pages import Cursor
 from persistence.reports import LinePlace
 from tests.app.serving import Api
-from tests.isolation.estate import LEAST, MOST, Estate
+from tests.isolation.estate import CREATE_KEY, LEAST, MOST, Estate
 
 NOT_A_NAME = {  # texts that name nothing which is kept
     "CardDetailsInput.number": "cards are passed to the bank",
     "CardDetailsInput.cvv": "cards are passed to the bank",
+    "CreateApiKeyInput.allowedNetworks": "networks are everybody's",
 }
 
 
@@ -58,6 +59,13 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "VoidPaymentInput.paymentId": [_id(victim.payments["voidable"]["id"])],
         "RefundPaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[3], "nobody's key 4")],
         "RefundPaymentInput.paymentId": [_id(victim.payments["captured"]["id"])],
+        "Query.apiKeys(after:)": [_id(victim.spare_key_id)],
+        "CreateApiKeyInput.idempotencyKey": [Pair(victim.idempotency_keys[4], "nobody's key 5")],
+        "CreateApiKeyInput.name": [Pair(payment["customerId"], "nobody's name")],
+        "RotateApiKeyInput.idempotencyKey": [Pair(victim.idempotency_keys[5], "nobody's key 6")],
+        "RotateApiKeyInput.apiKeyId": [_id(victim.spare_key_id)],
+        "RevokeApiKeyInput.idempotencyKey": [Pair(victim.idempotency_keys[6], "nobody's key 7")],
+        "RevokeApiKeyInput.apiKeyId": [_id(victim.spare_key_id)],
     }
 
 
@@ -121,11 +129,23 @@ def _operate(after: str | None = None) -> Base:
     return make
 
 
+async def _create_key(api: Api) -> dict[str, Any]:
+    return {"input": {"idempotencyKey": api.fresh("key"), "name": "a program of mine", "scopes": ["KEYS_READ"]}}
+
+
+async def _with_key(api: Api) -> dict[str, Any]:
+    made = await api.ask(CREATE_KEY, **await _create_key(api))
+    return {"input": {"idempotencyKey": api.fresh("key"), "apiKeyId": made["createApiKey"]["apiKey"]["id"]}}
+
+
 BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
     "authorizePayment": _authorize,
     "capturePayment": _operate(),
     "voidPayment": _operate(),
     "refundPayment": _operate(after="capture"),
+    "createApiKey": _create_key,
+    "rotateApiKey": _with_key,
+    "revokeApiKey": _with_key,
 }
 
 

@@ -64,6 +64,8 @@ REPORTS = (
        values (:tenant, :tenant, 'SCHEDULE', now(), now(), 'AT_REST', now(), :tenant)""",
     """insert into discrepancies (tenant_id, run_id, payment_id, kind, done, ours, the_banks, found_at)
        values (:tenant, :tenant, :payment, 'HOLD_EXPIRED', 'REPAIRED', 'AUTHORIZED', 'expired', now())""",
+    """insert into remembered_answers (tenant_id, idempotency_key, kind, fingerprint, answer, created_at)
+       values (:tenant, 'key', 'createApiKey', '', '{}', now())""",
     """insert into audit_log (tenant_id, id, at, actor, action, payment_id, note)
        values (:tenant, :tenant, now(), 'ada', 'payment.settled', :payment, 'seen at the bank')""",
 )

@@ -22,14 +22,18 @@ from domain.answer import (
     IdempotencyInProgress,
     IdempotencyMismatch,
     InputProblem,
+    InsufficientScope,
     InvalidInput,
     InvalidTransition,
+    KeyNotUsable,
+    LimitReached,
     NotFound,
     OrderAlreadyPaid,
     Refusal,
 )
 from domain.ids import IdKind, decode_id_of
 from domain.payment import PaymentState
+from domain.scope import Scope
 from schema.enums import ErrorCode
 from schema.errors import ErrorType, error_of
 from tests.domain.examples import payment_in
@@ -251,6 +255,14 @@ REFUSALS: list[tuple[Refusal, str, ErrorCode, list[str]]] = [
         ErrorCode.ORDER_ALREADY_PAID,
         ["input", "orderId"],
     ),
+    (
+        InsufficientScope(("input", "apiKeyId"), frozenset({Scope.REFUNDS_WRITE})),
+        "InsufficientScopeError",
+        ErrorCode.INSUFFICIENT_SCOPE,
+        ["input", "apiKeyId"],
+    ),
+    (KeyNotUsable(PAYMENT.id, "No."), "ApiKeyNotUsableError", ErrorCode.API_KEY_NOT_USABLE, ["input", "apiKeyId"]),
+    (LimitReached(7, "of them."), "LimitReachedError", ErrorCode.LIMIT_REACHED, ["input"]),
 ]
 
 
