@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from cachetools import LRUCache, TTLCache
 
@@ -14,18 +15,36 @@ from domain.partner import Partner
 from persistence.api_keys import find_presented_key
 from persistence.database import Database
 
-REVOCATION_S = 5.0  # a revoked key is refused everywhere after this time at the latest
+REVOCATION_S = 5.0  # a revoked key is refused everywhere after this time at the latest; with Redis, within one second
+SLOW_LOOK_S = 1.0  # a look that takes longer is not remembered: what it has seen may be older than it seems
+REMEMBERED_S = REVOCATION_S - SLOW_LOOK_S
 CACHED_KEYS = 10_000  # known keys in memory, some 500 bytes each; unknown ones are not kept, they would push these out
 
 
-class Authentication:
-    """Tells who presents a key. `now` for what expires; `monotonic` in seconds, for the age of what is remembered."""
+def _nobody_cares(_: ApiKey) -> None:
+    """A key was used."""
 
-    def __init__(self, database: Database, pepper: bytes, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+
+class Authentication:
+    """Tells who presents a key. `now` for what expires; `monotonic` in seconds, for the age of what is remembered.
+
+    `used` is told of each key that was let in. Whoever hears that a key or a partner has changed tells `changed`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        pepper: bytes,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        used: Callable[[ApiKey], None] = _nobody_cares,
+    ) -> None:
         self._database = database
         self._pepper = pepper
-        self._now, self._monotonic = now, monotonic
-        self._known: TTLCache[bytes, tuple[ApiKey, Partner]] = TTLCache(CACHED_KEYS, REVOCATION_S, timer=monotonic)
+        self._now, self._monotonic, self._used = now, monotonic, used
+        self._changes = 0
+        self._known: TTLCache[bytes, tuple[ApiKey, Partner]] = TTLCache(CACHED_KEYS, REMEMBERED_S, timer=monotonic)
         self._met: LRUCache[bytes, None] = LRUCache(CACHED_KEYS)  # hashes of keys that were known once
         self._wrong = WrongKeys(monotonic)
         self._looking: dict[bytes, asyncio.Future[tuple[ApiKey, Partner] | Refused]] = {}
@@ -44,7 +63,20 @@ class Authentication:
             return known
         key, partner = known
         why = why_refused(key, partner, address, self._now())
-        return Caller(key, partner, address) if why is None else Refused(why)
+        if why is not None:
+            return Refused(why)
+        self._used(key)
+        return Caller(key, partner, address)
+
+    def changed(self, what: UUID | None) -> None:
+        """A key or a tenant is not what it was: look it up anew. None: any may have changed."""
+        self._changes += 1
+        if what is None:
+            self._known.clear()
+            return
+        for key_hash, (key, partner) in list(self._known.items()):
+            if what in (key.id, partner.id):
+                del self._known[key_hash]
 
     async def _look_up(self, key_hash: bytes, address: Address) -> tuple[ApiKey, Partner] | Refused:
         """Ask the database, once for all who present the same key meanwhile: many requests at once are not many guesses."""
@@ -72,10 +104,12 @@ class Authentication:
             return found
 
     async def _ask(self, key_hash: bytes) -> tuple[ApiKey, Partner] | Refused:
+        changes, began_s = self._changes, self._monotonic()
         async with self._database.presenting(key_hash) as tx:
             known = await find_presented_key(tx, key_hash)
         if known is None:
             return Refused(Unauthenticated.UNKNOWN_KEY)
         self._met[key_hash] = None
-        self._known[key_hash] = known
+        if changes == self._changes and self._monotonic() - began_s <= SLOW_LOOK_S:
+            self._known[key_hash] = known
         return known

@@ -21,6 +21,8 @@ from app.failpoints import reach_for
 from app.graphql import build_schema
 from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint, Unservable
 from app.key_in_url import RefuseKeysInUrls
+from app.key_watch import KeyWatch
+from app.last_used import LastUsed
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
@@ -139,7 +141,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 here,
                 pepper=pepper,
                 fingerprint_secret=house.parts.fingerprint_secret,
-                announce=lambda _: None,
+                announce=house.wakeups.announce_access,
             )
 
             def context_for(caller: Caller) -> Context:
@@ -147,17 +149,25 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                     raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
                 return Context(caller=caller, gateway=gateways[caller.mode], database=database, world=here, keyring=keyring)
 
+            last_used = LastUsed(database, here.now)
+            authentication = Authentication(database, pepper, now=here.now, monotonic=time.monotonic, used=last_used.note)
+            watch = KeyWatch(database, now=here.now, monotonic=time.monotonic, wait=here.wait)
+            for remembers in (authentication, watch):
+                house.wakeups.hear_access(remembers.changed)
             app.state.house = house
+            app.state.last_used = last_used
+            app.state.key_watch = watch
             app.state.graphql = GraphQLEndpoint(
                 schema,
-                Authentication(database, pepper, now=here.now, monotonic=time.monotonic),
+                authentication,
                 context_for,
                 lambda: f"err_{here.random_bits(64):016x}",
                 lambda: database.is_crowded,
                 settings.trusted_proxies,
             )
             log.info("serving")
-            yield
+            async with last_used.writing():
+                yield
             left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
             log.info("stopped; %d payments are left to recovery", sum(left))
 

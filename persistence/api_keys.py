@@ -1,5 +1,6 @@
 """API keys: only their keyed hashes are here."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,12 @@ _COUNT = text("""
 """)
 _END = text("""
     update api_keys set expires_at = :expires_at, replaced_by = :replaced_by where tenant_id = :tenant_id and id = :id
+""")
+# The later of two: processes write when they come to it.
+_LAST_USED = text("""
+    update api_keys set last_used_at = greatest(last_used_at, given.at)
+    from unnest(cast(:ids as uuid[]), cast(:ats as timestamptz[])) as given (id, at)
+    where tenant_id = :tenant_id and api_keys.id = given.id
 """)
 _REVOKE = text(
     f"update api_keys set revoked_at = coalesce(revoked_at, :at) where tenant_id = :tenant_id and id = :id returning {_COLUMNS}"
@@ -126,3 +133,8 @@ async def end_api_key(tx: Transaction, key: ApiKey) -> None:
     """Write when a key ends and which one comes after it."""
     parameters = {"tenant_id": key.tenant_id, "id": key.id, "expires_at": key.expires_at, "replaced_by": key.replaced_by}
     await tx.execute(_END, parameters)
+
+
+async def note_last_use(tx: Transaction, tenant_id: UUID, used: Mapping[UUID, datetime]) -> None:
+    """When these keys were used last; an earlier time than the one that is known changes nothing."""
+    await tx.execute(_LAST_USED, {"tenant_id": tenant_id, "ids": list(used), "ats": list(used.values())})

@@ -1,4 +1,6 @@
-"""Wake-ups between processes over Redis: an attempt has closed, whoever waits for it may look. A lost one delays, it never loses."""
+"""Wake-ups between processes over Redis: an attempt has closed, whoever waits for it may look; a key or a partner has changed,
+whoever remembers it must look again. A lost one delays, it never loses.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +14,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 CHANNEL = "partner-api:attempts-closed"
+ACCESS_CHANNEL = "partner-api:access-changed"  # ids of keys and of tenants
 LOOK_S = 0.5  # how often who waits looks by himself while Redis is away
 LOOK_WITH_REDIS_S = 2.0  # and while it is there: a process can die between its commit and its announcement
 MAX_UNSENT = 10_000  # announcements waiting for Redis; beyond that they are dropped, and waiters look by themselves
@@ -26,14 +29,18 @@ RECONNECT_S, RECONNECT_CAP_S = 0.5, 15.0  # between two tries to reach Redis: do
 log = logging.getLogger(__name__)
 
 
+AccessHeard = Callable[[UUID | None], None]
+
+
 class RedisWakeups:
-    """Announces closed attempts to all processes and wakes those that wait in this one. Use it as `async with`."""
+    """Announces what has happened to all processes, and wakes those that wait in this one. Use it as `async with`."""
 
     def __init__(self, url: str) -> None:
         self._publisher = _client(url, ANSWER_TIMEOUT_S)
         self._listener = _client(url, None)  # a listener waits for as long as nothing happens
-        self._unsent: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
+        self._unsent: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_UNSENT)  # channel and id
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._access_heard: list[AccessHeard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.publishing, self.listening = asyncio.Event(), asyncio.Event()
@@ -47,8 +54,16 @@ class RedisWakeups:
         """Tell every process, soon. Never blocks, never fails."""
         for attempt_id in attempt_ids:
             self._wake(attempt_id)
-            if not self._unsent.full():
-                self._unsent.put_nowait(str(attempt_id))
+            self._send(CHANNEL, attempt_id)
+
+    def announce_access(self, changed: UUID) -> None:
+        """Tell every process, soon, that a key or a tenant is not what it was. Never blocks, never fails."""
+        self._hear_access(changed)
+        self._send(ACCESS_CHANNEL, changed)
+
+    def hear_access(self, heard: AccessHeard) -> None:
+        """Be told, from now on, of each key or tenant that has changed; of None when announcements may have been missed."""
+        self._access_heard.append(heard)
 
     @contextlib.contextmanager
     def expect(self, attempt_id: UUID) -> Iterator["Expected"]:
@@ -94,16 +109,20 @@ class RedisWakeups:
                 continue
             while not self._unsent.empty():
                 batch.append(self._unsent.get_nowait())
-            await self._publisher.publish(CHANNEL, " ".join(batch))
+            for channel in (ACCESS_CHANNEL, CHANNEL):
+                if ids := " ".join(each for of, each in batch if of == channel):
+                    await self._publisher.publish(channel, ids)
 
     async def _listen(self) -> None:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CHANNEL)
+            await channel.subscribe(CHANNEL, ACCESS_CHANNEL)
             self.listening.set()
             self._wake_all()  # what was announced before can't be heard any more
+            self._hear_access(None)
             async for message in channel.listen():
-                for attempt_id in message["data"].split():
-                    self._wake(UUID(attempt_id))
+                hear = self._hear_access if message["channel"] == ACCESS_CHANNEL else self._wake
+                for each in message["data"].split():
+                    hear(UUID(each))
 
     async def _again_and_again(self, work: Callable[[], Awaitable[None]], is_up: asyncio.Event) -> None:
         """Do it until stopped, with growing pauses while Redis is away."""
@@ -119,6 +138,14 @@ class RedisWakeups:
                 log.warning("Redis is away, trying again in %.1f s: %s", pause_s, type(error).__name__)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RECONNECT_CAP_S)
+
+    def _send(self, channel: str, changed: UUID) -> None:
+        if not self._unsent.full():
+            self._unsent.put_nowait((channel, str(changed)))
+
+    def _hear_access(self, changed: UUID | None) -> None:
+        for heard in self._access_heard:
+            heard(changed)
 
     def _wake(self, attempt_id: UUID) -> None:
         for woken in self._waiting.get(attempt_id, ()):
@@ -143,6 +170,21 @@ class Expected:
             async with asyncio.timeout(min(timeout_s, look_s)):
                 await self.woken.wait()
         self.woken.clear()
+
+
+async def announce_access_once(url: str, changed: list[UUID]) -> bool:
+    """For a command: tell every process of keys or tenants that are not what they were. False when Redis is away."""
+    client = _client(url, ANSWER_TIMEOUT_S)
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await client.publish(ACCESS_CHANNEL, " ".join(map(str, changed)))
+    except (RedisError, OSError, TimeoutError):
+        return False
+    finally:
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await client.aclose()
+    return True
 
 
 def _client(url: str, answer_timeout_s: float | None) -> "redis.asyncio.Redis":
