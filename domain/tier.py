@@ -13,12 +13,36 @@ class TierName(StrEnum):
     ENTERPRISE = "ENTERPRISE"
 
 
+MICRO = 1_000_000
+EXACT = 2**53  # Redis counts in doubles, which are exact up to here
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A token bucket in points of cost: `capacity` at once, `per_second` in the long run."""
+    """A token bucket in points of cost: `capacity` at once; `points` come back in `every_s` seconds, evenly."""
 
     capacity: int
-    per_second: int
+    points: int
+    every_s: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.capacity > 0 and self.points > 0 and self.every_s > 0, "a rate lets something through"
+        assert 2 * self.whole + self.points < EXACT, "a bucket is counted exactly in Redis, too"
+
+    @property
+    def unit(self) -> int:
+        """A point, as buckets count: each microsecond brings back `points` of these."""
+        return MICRO * self.every_s
+
+    @property
+    def whole(self) -> int:
+        """A full bucket, as buckets count."""
+        return self.capacity * self.unit
+
+    @property
+    def fills_in_s(self) -> int:
+        """Seconds until an empty bucket is full, rounded up."""
+        return -(-self.capacity * self.every_s // self.points)
 
 
 @dataclass(frozen=True, slots=True)
