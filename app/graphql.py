@@ -5,18 +5,29 @@ from functools import lru_cache
 from re import compile as pattern
 
 import strawberry
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 from strawberry.types.execution import ExecutionContext
 
+from app.cost import DocumentCost, OperationCost, UnknownOperation
 from app.document_limits import DocumentLimits
 from resolvers.root import Mutation, Query
 from schema.scalars import SCALARS
 
 MAX_TOKENS = 2_000  # introspection has some 400; graphql-core's check of overlapping fields takes 0.1 s for so many
 CACHED_DOCUMENTS = 500  # a partner's programs use some dozens of documents, again and again; each takes some 50 kB
+
+RULES = (*specified_rules, DocumentLimits)  # our limits go with the specification's rules
 
 _MAY_HOLD_A_CARD = pattern(r"\d(?:[ -]?\d){11,}")  # documents with such literals are not kept in memory
 
@@ -36,8 +47,7 @@ class Documents(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         """Our limits go with the specification's rules."""
-        execution = self.execution_context
-        execution.validation_rules = (*execution.validation_rules, DocumentLimits)
+        self.execution_context.validation_rules = RULES
         yield
 
     def on_parse(self) -> Iterator[None]:
@@ -57,6 +67,25 @@ class Documents(SchemaExtension):
             core = execution.schema._schema  # graphql-core's own, as Strawberry's cache takes it
             execution.pre_execution_errors = _validate_cached(core, text, tuple(execution.validation_rules))
         yield
+
+
+def cost_of(schema: GraphQLSchema, text: str, name: str | None) -> OperationCost | None:
+    """What an operation costs, from the cache if its document is kept. None: it can't be executed, and execution will say why."""
+    weigh = _weigh if _MAY_HOLD_A_CARD.search(text) else _weigh_cached
+    try:
+        document = weigh(schema, text)
+        return None if document is None else document.operation(name)
+    except (GraphQLError, UnknownOperation):
+        return None
+
+
+def _weigh(schema: GraphQLSchema, text: str) -> DocumentCost | None:
+    document = _parse(text)
+    return None if validate_document(schema, document, RULES) else DocumentCost(schema, document)
+
+
+def _weigh_known(schema: GraphQLSchema, text: str) -> DocumentCost | None:
+    return None if _validate_cached(schema, text, RULES) else DocumentCost(schema, _parse_cached(text))
 
 
 def _insist_on_one(document: DocumentNode, wanted: str | None) -> None:
@@ -82,6 +111,7 @@ def _validate(schema: GraphQLSchema, text: str, rules: tuple[type[ASTValidationR
 
 _parse_cached = lru_cache(CACHED_DOCUMENTS)(_parse)
 _validate_cached = lru_cache(CACHED_DOCUMENTS)(_validate)
+_weigh_cached = lru_cache(CACHED_DOCUMENTS)(_weigh_known)
 
 
 def build_schema() -> strawberry.Schema:
