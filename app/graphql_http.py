@@ -5,6 +5,7 @@ the client         no key, a bad key; a good one that is not let in       401, U
 the client         too many wrong keys                                    429 with Retry-After, RATE_LIMITED
 the client         not HTTP as we speak it: method, media type, size      405, 406, 413, 415
 the client         a body, document or variables that can't be served     400 (200 for application/json where the draft asks it)
+the client         more than its tier allows: rate, places, cost          429 with Retry-After; 400
 the weather        the database is away, too much is under way            503 with Retry-After
 ours               a bug: masked, logged with an id to find it by         200 beside the data that there is, else 500
 """
@@ -26,6 +27,7 @@ from strawberry.types.graphql import OperationType
 
 from app.authentication import Authentication
 from app.client_address import client_address
+from app.limits import Charged, Limits, TurnedAway
 from app.scrubbing import scrub
 from domain.access import NOT_FOR_YOU, Refused
 from domain.api_key import Network
@@ -51,6 +53,7 @@ class Operation:
     query: str = field(repr=False)
     variables: dict[str, Any] | None = field(repr=False)
     operation_name: str | None = field(repr=False)
+    is_dry: bool = False  # only the cost is asked for
 
 
 class Unservable(Exception):
@@ -75,9 +78,11 @@ class GraphQLEndpoint:
         context_for: Callable[[Caller], Context],
         new_error_id: Callable[[], str],
         is_crowded: Callable[[], bool],
+        limits: Limits,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._schema = schema
+        self._limits = limits
         self._authentication = authentication
         self._context_for = context_for
         self._new_error_id = new_error_id
@@ -98,15 +103,8 @@ class GraphQLEndpoint:
             )
             if isinstance(caller, Refused):
                 return _not_let_in(media_type, caller)
-            operation = await _read_operation(request)
-            allowed = QUERY_ONLY if request.method in READING else QUERY_OR_MUTATION
-            result = await self._schema.execute(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=self._context_for(caller),
-                operation_name=operation.operation_name,
-                allowed_operation_types=allowed,
-            )
+            with self._limits.place(caller) as full:
+                return _turned_away(media_type, full) if full else await self._serve(request, media_type, caller)
         except Unservable as error:
             return _refusal(media_type, error.status, error.message, {"code": error.code}, error.headers)
         except InvalidOperationTypeError as error:
@@ -118,9 +116,28 @@ class GraphQLEndpoint:
         except DatabaseAway as error:
             log.warning("the database is away: %s", error)
             return _weather(media_type, error)
-        return self._answer(media_type, result)
 
-    def _answer(self, media_type: str, result: ExecutionResult) -> Response:
+    async def _serve(self, request: Request, media_type: str, caller: Caller) -> Response:
+        """Read, charge, execute."""
+        operation = await _read_operation(request)
+        context = self._context_for(caller)
+        admitted = await self._limits.admit(
+            caller, operation.query, operation.operation_name, operation.variables, is_dry=operation.is_dry
+        )
+        if isinstance(admitted, TurnedAway):
+            return _turned_away(media_type, admitted)
+        if admitted.is_dry:
+            return _json(media_type, {"data": None, "extensions": admitted.extensions}, 200, admitted.headers)
+        result = await self._schema.execute(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.operation_name,
+            allowed_operation_types=QUERY_ONLY if request.method in READING else QUERY_OR_MUTATION,
+        )
+        return self._answer(media_type, result, admitted)
+
+    def _answer(self, media_type: str, result: ExecutionResult, admitted: Charged) -> Response:
         errors = result.errors or []
         weather = next((each.original_error for each in errors if isinstance(each.original_error, _WEATHER)), None)
         if weather is not None and not _has_data(result):
@@ -138,7 +155,7 @@ class GraphQLEndpoint:
             status = 400  # the draft: application/json answers 200 here, for old clients' sake
         if ours and not _has_data(result):
             status = 500
-        return Response(orjson.dumps(body), status, media_type=f"{media_type}; charset=utf-8")
+        return _json(media_type, body | {"extensions": admitted.extensions}, status, admitted.headers)
 
     def _public(self, error: GraphQLError) -> dict[str, Any]:
         """An error as the client may see it. Bugs of ours are logged under an id and show nothing else."""
@@ -207,8 +224,21 @@ def _not_let_in(media_type: str, refused: Refused) -> Response:
 
 
 def _refusal(media_type: str, status: int, message: str, extensions: dict[str, Any], headers: dict[str, str]) -> Response:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
-    return Response(body, status, headers, f"{media_type}; charset=utf-8")
+    return _json(media_type, {"errors": [{"message": message, "extensions": extensions}]}, status, headers)
+
+
+def _turned_away(media_type: str, why: TurnedAway) -> Response:
+    extensions: dict[str, Any] = {"code": why.code}
+    headers = dict(why.headers)
+    if why.retry_after_ms is not None:
+        extensions["retryAfterMs"] = why.retry_after_ms
+        headers["Retry-After"] = str(-(-why.retry_after_ms // 1000))
+    body: dict[str, Any] = {"errors": [{"message": why.message, "extensions": extensions}]}
+    return _json(media_type, body | ({"extensions": why.extensions} if why.extensions else {}), why.status, headers)
+
+
+def _json(media_type: str, body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps(body), status, headers, f"{media_type}; charset=utf-8")
 
 
 def _wants_html(request: Request) -> bool:
@@ -280,6 +310,10 @@ def _operation(content: dict[str, Any]) -> Operation:
         raise Unservable(400, '"variables" is not an object.')
     if not isinstance(name, str | None):
         raise Unservable(400, '"operationName" is not a string.')
-    if not isinstance(content.get("extensions"), dict | None):
+    extensions = content.get("extensions")
+    if not isinstance(extensions, dict | None):
         raise Unservable(400, '"extensions" is not an object.')
-    return Operation(query, variables, name or None)  # empty is how some clients say none
+    is_dry = (extensions or {}).get("dryRun", False)
+    if not isinstance(is_dry, bool):  # taken for false, it would run what should not run
+        raise Unservable(400, '"extensions.dryRun" is neither true nor false.')
+    return Operation(query, variables, name or None, is_dry)  # an empty name is how some clients say none

@@ -23,6 +23,8 @@ from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint, Unservable
 from app.key_in_url import RefuseKeysInUrls
 from app.key_watch import KeyWatch
 from app.last_used import LastUsed
+from app.limiter import Limiter
+from app.limits import Limits
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
@@ -33,6 +35,7 @@ from gateway.keyring import Keyring
 from gateway.parts import Parts
 from gateway.sealing import CardSeal
 from gateway.world import World, real_world
+from persistence.buckets import RedisBuckets
 from persistence.database import Database, DatabaseAway
 from persistence.revision import NotMigrated, check_revision
 from persistence.wakeups import RedisWakeups
@@ -132,7 +135,8 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_house(settings, here, transports) as house:
+        limiter = Limiter(RedisBuckets(settings.redis_url.get_secret_value()), time.monotonic)
+        async with open_house(settings, here, transports) as house, limiter:
             database = house.parts.database
             gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
@@ -154,7 +158,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             watch = KeyWatch(database, now=here.now, monotonic=time.monotonic, wait=here.wait)
             for remembers in (authentication, watch):
                 house.wakeups.hear_access(remembers.changed)
-            app.state.house = house
+            app.state.house, app.state.limiter = house, limiter
             app.state.last_used = last_used
             app.state.key_watch = watch
             app.state.graphql = GraphQLEndpoint(
@@ -163,6 +167,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 context_for,
                 lambda: f"err_{here.random_bits(64):016x}",
                 lambda: database.is_crowded,
+                Limits(schema._schema, limiter, lambda: database.is_busy),
                 settings.trusted_proxies,
             )
             log.info("serving")
@@ -184,7 +189,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 allow_origins=settings.allowed_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["Retry-After"],
+                expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy"],
             ),
             Middleware(RefuseKeysInUrls),
         ],
@@ -205,6 +210,7 @@ async def _healthz(_: Request) -> Response:
 async def _readyz(request: Request) -> Response:
     """Whether payments can be taken: needs the database; Redis and the bank are reported, but payments are accepted without."""
     house: House = request.app.state.house
+    limits = "shared" if request.app.state.limiter.is_shared else "each process's own"
     redis = "ok" if house.wakeups.connected else "away"
     bank = "ok" if house.parts.breaker.state(house.parts.world.now()) is BreakerState.CLOSED else "away"
     database = "ok"
@@ -215,6 +221,6 @@ async def _readyz(request: Request) -> Response:
     except NotMigrated:
         database = "of an older version"
     if database != "ok":
-        body = {"status": "unavailable", "database": database, "redis": redis, "bank": bank}
+        body = {"status": "unavailable", "database": database, "redis": redis, "bank": bank, "limits": limits}
         return JSONResponse(body, 503, {"Retry-After": str(DATABASE_RETRY_S)})
-    return JSONResponse({"status": "ready", "database": database, "redis": redis, "bank": bank})
+    return JSONResponse({"status": "ready", "database": database, "redis": redis, "bank": bank, "limits": limits})

@@ -26,6 +26,7 @@ KEPT_FOR_PROMISES = 5  # of these, for what was promised already: to write down 
 MAX_WAITING = (
     100  # arrivals in line for the others: what those serve within POOL_WAIT_S. With more of them most would wait in vain
 )
+BUSY_WAITING = 25  # with so many in line payments still get through, and they alone: a dashboard can look again later
 POOL_WAIT_S = 3.0  # beyond this the database can't keep up, and a caller is better told so
 CONNECT_TIMEOUT_S = 3.0  # a database that does not answer in this time is away
 ANSWER_TIMEOUT_S = 6.0  # beyond Postgres's own statement_timeout: a server that hangs can't keep it, and is away
@@ -124,6 +125,11 @@ class Database:
             row = (await transaction.execute(OPENINGS)).one()
         if (why := opening(row)) is not None:
             raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login}) The reason: {why}.")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the line is so long that what can wait should."""
+        return self._turns.locked() and self._waiting >= BUSY_WAITING
 
     @property
     def is_crowded(self) -> bool:

@@ -26,6 +26,7 @@ from domain.money import Money
 from domain.partner import mode_of
 from domain.request import AuthorizeRequest, OperateRequest
 from domain.scope import ALL_SCOPES
+from domain.tier import TierName
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from gateway.recovery import Recovery
@@ -289,7 +290,7 @@ async def tenant(owner: Database, here: Here) -> UUID:
     """A partner of this test's own."""
     partner_id = here.world.new_uuid()
     async with owner.without_tenant() as tx:
-        await insert_partner(tx, partner_id=partner_id, name="FicMart", created_at=here.time)
+        await insert_partner(tx, partner_id=partner_id, name="FicMart", created_at=here.time, tier=TierName.ENTERPRISE)
     return partner_id
 
 
@@ -298,7 +299,7 @@ async def other_tenant(owner: Database, here: Here) -> UUID:
     """Another partner."""
     partner_id = here.world.new_uuid()
     async with owner.without_tenant() as tx:
-        await insert_partner(tx, partner_id=partner_id, name="Somebody else", created_at=here.time)
+        await insert_partner(tx, partner_id=partner_id, name="Somebody else", created_at=here.time, tier=TierName.ENTERPRISE)
     return partner_id
 
 

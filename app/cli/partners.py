@@ -5,6 +5,7 @@ import json
 import click
 
 from app.cli.staff_output import checked_name, show_rows
+from domain.tier import TierName
 
 
 @click.group()
@@ -14,14 +15,15 @@ def partners() -> None:
 
 @partners.command()
 @click.option("--name", required=True, help="What the partner is called, 1 to 255 characters.")
+@click.option("--tier", type=click.Choice(TierName), default=TierName.STANDARD, show_default=True, help="See docs/limits.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def create(name: str, as_json: bool) -> None:
+def create(name: str, tier: TierName, as_json: bool) -> None:
     """Create a partner. Then make it a key with `partner-api keys create`."""
     from app import staff  # noqa: PLC0415
     from app.cli import run  # noqa: PLC0415
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
 
-    partner_id = run(staff.create_partner(read_settings(OwnerSettings), checked_name(name)))
+    partner_id = run(staff.create_partner(read_settings(OwnerSettings), checked_name(name), tier))
     click.echo(json.dumps({"id": partner_id, "name": name}) if as_json else f"Created {name}: {partner_id}")
 
 

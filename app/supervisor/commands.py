@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.embedded.server import launched, open_log, tail, write_secret
 from app.supervisor.child import StartError
+from domain.tier import TierName
 
 COMMAND_S = 120.0  # migrations of an empty database take a second; a command that waits for a lock must not wait for ever
 DEMO_PARTNER = "Demo partner"
@@ -65,7 +66,8 @@ class Commands:
         if partner:  # the keys were revoked or are from another database; the partner may be there
             with suppress(CommandError):
                 return await self._new_keys(partner, file)
-        partner = str(json.loads(await self.run("partners", "create", "--name", DEMO_PARTNER, "--json"))["id"])
+        created = await self.run("partners", "create", "--name", DEMO_PARTNER, "--tier", TierName.ENTERPRISE, "--json")
+        partner = str(json.loads(created)["id"])
         return await self._new_keys(partner, file)
 
     async def _is_good(self, key: str) -> bool:

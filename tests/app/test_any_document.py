@@ -14,7 +14,7 @@ from app.graphql import build_schema as build_api
 from tests.app.serving import Api
 
 SCHEMA: GraphQLSchema = build_schema(build_api().as_str())
-CODES = {"INVALID_INPUT", "BAD_REQUEST"}
+CODES = {"COST_EXCEEDED", "INVALID_INPUT", "BAD_REQUEST"}
 SCALARS = {
     "MinorUnits": st.one_of(
         st.integers(-(2**65), 2**65).map(nodes.Int),
@@ -60,7 +60,7 @@ async def test_any_document_is_answered_without_a_bug(api: Api, make: Any) -> No
 
         answer = response.json()
         assert response.status_code < 500, (document, answer)
-        assert set(answer) <= {"data", "errors"}
+        assert set(answer) <= {"data", "errors", "extensions"}
         for error in answer.get("errors", []):
             assert error["message"]
             assert error["extensions"]["code"] in CODES, (document, error)

@@ -146,7 +146,13 @@ async def test_without_its_database_the_api_says_503_and_comes_back_by_itself(
     assert ready.headers["retry-after"] == "2"
     assert back["authorizePayment"]["payment"]["state"] == "AUTHORIZED"
     assert back["authorizePayment"]["replayed"] is False
-    assert (await api.http.get("/readyz")).json() == {"status": "ready", "database": "ok", "redis": "away", "bank": "ok"}
+    assert (await api.http.get("/readyz")).json() == {
+        "status": "ready",
+        "database": "ok",
+        "redis": "away",
+        "bank": "ok",
+        "limits": "each process's own",
+    }
 
 
 async def test_a_database_of_an_older_version_is_not_called_away(api: Api, owner: Database) -> None:
@@ -159,7 +165,13 @@ async def test_a_database_of_an_older_version_is_not_called_away(api: Api, owner
     async with owner.without_tenant() as tx:
         await tx.execute(text("update alembic_version set version_num = :now"), {"now": REVISION})
     assert ready.status_code == 503
-    assert ready.json() == {"status": "unavailable", "database": "of an older version", "redis": "away", "bank": "ok"}
+    assert ready.json() == {
+        "status": "unavailable",
+        "database": "of an older version",
+        "redis": "away",
+        "bank": "ok",
+        "limits": "each process's own",
+    }
 
 
 async def test_a_connection_that_heard_of_a_crash_while_it_was_idle_is_replaced(

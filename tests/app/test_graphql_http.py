@@ -18,7 +18,7 @@ async def test_a_query_is_answered(api: Api) -> None:
     response = await api.post({"query": VIEWER})
 
     assert response.status_code == 200
-    assert response.json() == {"data": {"viewer": {"partner": {"name": "FicMart"}}}}
+    assert response.json()["data"] == {"viewer": {"partner": {"name": "FicMart"}}}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ async def test_a_document_that_cannot_be_executed_is_a_400_except_for_old_client
     old = await api.post(body, Accept=JSON)
 
     assert (new.status_code, old.status_code) == (400, 200)
-    assert new.json() == old.json()
-    assert list(new.json()) == ["errors"], "there is no data when nothing was executed"
+    assert new.json()["errors"] == old.json()["errors"]
+    assert "data" not in new.json(), "there is no data when nothing was executed"
     assert all(error["extensions"]["code"] == code for error in new.json()["errors"])
 
 
@@ -230,7 +230,7 @@ TWO = (
 async def test_with_two_operations_the_named_one_runs(api: Api) -> None:
     response = await api.post({"query": TWO, "operationName": "A"})
 
-    assert response.json() == {"data": {"viewer": {"partner": {"name": "FicMart"}}}}
+    assert response.json()["data"] == {"viewer": {"partner": {"name": "FicMart"}}}
 
 
 @pytest.mark.parametrize("name", [None, "", "C", "a", "__typename"])

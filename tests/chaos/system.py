@@ -19,6 +19,7 @@ from app.embedded.server import launched, open_log, tail
 from app.settings import KeySettings
 from app.supervisor import programs
 from app.supervisor.child import Child, Program
+from domain.tier import TierName
 from tests.chaos.proxy import Line, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,7 +129,7 @@ def staff_settings(folder: Path, ready: dict[str, Any]) -> KeySettings:
 
 
 async def _partner(name: str, settings: KeySettings) -> Partner:
-    partner_id = await staff.create_partner(settings, name)
+    partner_id = await staff.create_partner(settings, name, TierName.ENTERPRISE)
     key = await staff.create_key(settings, partner_id, "chaos")
     assert key is not None, "the partner was made a moment ago"
     return Partner(name, partner_id, key["key"])

@@ -27,6 +27,7 @@ from domain.ids import IdKind, encode_id
 from domain.partner import Mode
 from domain.payment import Verb
 from domain.scope import ALL_SCOPES
+from domain.tier import TierName
 from gateway.world import real_world
 from persistence.api_keys import insert_api_key
 from persistence.attempts import GIVEN_BACK
@@ -206,7 +207,9 @@ class Site:
         pepper = keys.key_for(secret_bytes(settings_for(self.urls.app).pepper), keys.API_KEYS)
         owner = Database(self.urls.owner, pool_size=1)
         async with owner.without_tenant() as tx:
-            await insert_partner(tx, partner_id=partner_id, name="FicMart", created_at=datetime.now(UTC))
+            await insert_partner(
+                tx, partner_id=partner_id, name="FicMart", created_at=datetime.now(UTC), tier=TierName.ENTERPRISE
+            )
             await insert_api_key(tx, key, hash_api_key(secret, pepper))
         await owner.close()
         return Partner(partner_id, secret, self)

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from app import settings
+from app import cost, settings
 from bank.mock.settings import BankSettings
 from domain.scope import Scope
+from domain.tier import TIERS, TierName
 from schema import enums
 from tests.house.repository import ROOT, files, named
 
@@ -66,7 +67,7 @@ def test_every_variable_of_the_bank_is_described_with_its_default() -> None:
 
 def test_every_refusal_and_every_code_is_explained() -> None:
     text = (ROOT / "docs/errors.md").read_text()
-    sources = ("app/graphql_http.py", "app/graphql.py", "app/key_in_url.py", "resolvers/asking.py")
+    sources = ("app/graphql_http.py", "app/graphql.py", "app/key_in_url.py", "app/limits.py", "resolvers/asking.py")
     code_sources = "".join((ROOT / name).read_text() for name in sources)
     codes = set(re.findall(r'code(?:"\s*:|=)\s*(?:str = )?"([A-Z_]+)"', code_sources)) | {"BAD_REQUEST"}
 
@@ -79,6 +80,25 @@ def test_every_scope_is_explained() -> None:
     text = (ROOT / "docs/keys.md").read_text()
 
     assert [scope for scope in Scope if f"`{scope}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", TierName)
+def test_every_tier_is_described_with_its_numbers(name: TierName) -> None:
+    tier = TIERS[name]
+    rates = [number for rate in (tier.partner, tier.key) for number in (rate.capacity, rate.points)]
+    row = " | ".join(f"{number:,}" for number in [*rates, tier.at_once])
+
+    assert f"| `{name}` | {row} |" in (ROOT / "docs/limits.md").read_text()
+    assert tier.partner.every_s == tier.key.every_s == 1, "the table says per second"
+
+
+def test_the_costs_are_described() -> None:
+    text = (ROOT / "docs/limits.md").read_text()
+    rows = {"A mutation": cost.MUTATION, "`totalCount`": cost.COUNTED, "`__schema`, `__type`": cost.INTROSPECTION}
+
+    for what, points in rows.items():
+        assert re.search(rf"^\| {re.escape(what)} \| {points}\b", text, re.MULTILINE), what
+    assert f"One operation may cost {cost.MAX_COST:,} points" in text
 
 
 @pytest.mark.parametrize("name", [named(path) for path in DOCUMENTS])

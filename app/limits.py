@@ -1,0 +1,128 @@
+"""What stands between a request that was read and its execution: what it costs, and whether it may run now. docs/limits.md."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLSchema, OperationType
+
+from app.cost import LEAST, MAX_COST, Variables
+from app.graphql import cost_of
+from app.limiter import Limiter, Verdict
+from domain.caller import Caller
+from domain.tier import Rate
+from domain.token_bucket import remaining, until_fits_us
+
+AT_ONCE_RETRY_S = 1  # a place is free as soon as any of the partner's requests has ended
+BUSY_RETRY_S = 2  # the database's line is served within three seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A request that may run, or that only asked for its cost (`is_dry`), and what its answer says about that."""
+
+    extensions: dict[str, Any]
+    headers: dict[str, str]
+    is_dry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A request that may not run. Nothing of it was done, and its idempotency key is as it was."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_ms: int | None = None
+    extensions: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Limits:
+    """Admits requests. While `is_busy` says so, only mutations are: payments go before dashboards."""
+
+    def __init__(self, schema: GraphQLSchema, limiter: Limiter, is_busy: Callable[[], bool]) -> None:
+        self._schema = schema
+        self._limiter = limiter
+        self._is_busy = is_busy
+        self._under_way: Counter[UUID] = Counter()
+
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[TurnedAway | None]:
+        """One of the partner's places for the time of a request, or why there is none."""
+        tenant_id, at_once = caller.tenant_id, caller.tier.at_once
+        if self._under_way[tenant_id] >= at_once:
+            yield TurnedAway(
+                status=429,
+                code="TOO_MANY_AT_ONCE",
+                message=f"{at_once} of your requests are under way here already. Wait for the answer of one of them.",
+                retry_after_ms=AT_ONCE_RETRY_S * 1000,
+            )
+            return
+        self._under_way[tenant_id] += 1
+        try:
+            yield None
+        finally:
+            self._under_way[tenant_id] -= 1
+            if not self._under_way[tenant_id]:
+                del self._under_way[tenant_id]
+
+    async def admit(
+        self, caller: Caller, text: str, name: str | None, variables: Variables | None, *, is_dry: bool
+    ) -> Charged | TurnedAway:
+        """Charge an operation before anything of it is done. One that can't be executed costs least; execution says what is wrong."""
+        operation = cost_of(self._schema, text, name)
+        if self._is_busy() and (operation is None or operation.kind is not OperationType.MUTATION):
+            message = "Too much is under way, and payments go first. Repeat this in a moment."
+            return TurnedAway(503, code="SERVICE_UNAVAILABLE", message=message, retry_after_ms=BUSY_RETRY_S * 1000)
+        cost = LEAST if operation is None else operation.of(variables)
+        most = min(MAX_COST, caller.tier.key.capacity)
+        is_dry = is_dry and operation is not None
+        verdict = await self._limiter.charge(caller, 0 if is_dry or cost > most else cost)
+        extensions, headers = {"cost": _numbers(verdict, cost)}, _headers(verdict)
+        if is_dry:
+            return Charged(extensions, headers, is_dry=True)
+        if cost > most:
+            message = f"The operation costs more than {most} points. Ask for smaller pages, or for less on each row."
+            return TurnedAway(400, code="COST_EXCEEDED", message=message, extensions=extensions, headers=headers)
+        if not verdict.admitted:
+            retry_ms = verdict.retry_after_ms
+            extensions["cost"]["retryAfterMs"] = retry_ms
+            message = f"You have used up your rate. This operation costs {cost} points; repeat it in {retry_ms} ms."
+            return TurnedAway(
+                429, code="RATE_LIMITED", message=message, retry_after_ms=retry_ms, extensions=extensions, headers=headers
+            )
+        return Charged(extensions, headers, is_dry=False)
+
+
+def _numbers(verdict: Verdict, cost: int) -> dict[str, Any]:
+    missing, rate = verdict.tightest
+    whole, rest = divmod(rate.points, rate.every_s)
+    return {
+        "requested": cost,
+        "remaining": remaining(missing, rate),
+        "limit": rate.capacity,
+        "restoreRate": rate.points / rate.every_s if rest else whole,
+        "retryAfterMs": None,
+    }
+
+
+def _headers(verdict: Verdict) -> dict[str, str]:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-11: each bucket as a quota per the time in which it fills."""
+    buckets = {"key": verdict.key, "partner": verdict.partner}
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{name}";q={rate.capacity};w={rate.fills_in_s};qu="points"' for name, (_, rate) in buckets.items()
+        ),
+        "RateLimit": ", ".join(
+            f'"{name}";r={remaining(missing, rate)};t={_full_in_s(missing, rate)}' for name, (missing, rate) in buckets.items()
+        ),
+    }
+
+
+def _full_in_s(missing: int, rate: Rate) -> int:
+    return math.ceil(until_fits_us(missing, rate, rate.capacity) / 1_000_000)
