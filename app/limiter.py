@@ -68,6 +68,7 @@ class Limiter:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self.is_shared = False
+        self.calls = self.charged_shared = self.charged_here = 0
 
     async def charge(self, caller: Caller, cost: int) -> Verdict:
         """Take the cost from both buckets, or from none. A cost of 0 only looks. Never fails, and waits for DEADLINE_S at most."""
@@ -131,6 +132,7 @@ class Limiter:
 
     async def _call(self, asks: list[Ask], answered: list[asyncio.Future[Taken | None]]) -> None:
         """One call for all of these. One that takes too long is waited for, but by nobody else."""
+        self.calls += 1
         call = asyncio.create_task(self._buckets.charge(asks))
         try:
             await asyncio.wait({call}, timeout=self._deadline_s)
@@ -142,6 +144,7 @@ class Limiter:
                 self.is_shared = True
                 return
             _answer(answered, list(call.result()))
+            self.charged_shared += len(asks)
         finally:
             call.cancel()
             _answer(answered, [None] * len(asks))
@@ -153,6 +156,7 @@ class Limiter:
             _answer([self._line.popleft()[1]], [None])
 
     def _charge_here(self, caller: Caller, cost: int) -> Verdict:
+        self.charged_here += 1
         key, partner = own_part(caller.tier)
         names = ("key", caller.key.id), ("partner", caller.tenant_id)
         wanted = [Wanted(self._own.get(name, FULL), rate) for name, rate in zip(names, (key, partner), strict=True)]

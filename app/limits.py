@@ -50,12 +50,20 @@ class Limits:
         self._limiter = limiter
         self._is_busy = is_busy
         self._under_way: Counter[UUID] = Counter()
+        self.turned_away: Counter[str] = Counter()
+        self.charged = 0
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have a place just now."""
+        return self._under_way.total()
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[TurnedAway | None]:
         """One of the partner's places for the time of a request, or why there is none."""
         tenant_id, at_once = caller.tenant_id, caller.tier.at_once
         if self._under_way[tenant_id] >= at_once:
+            self.turned_away["TOO_MANY_AT_ONCE"] += 1
             yield TurnedAway(
                 status=429,
                 code="TOO_MANY_AT_ONCE",
@@ -75,6 +83,16 @@ class Limits:
         self, caller: Caller, text: str, name: str | None, variables: Variables | None, *, is_dry: bool
     ) -> Charged | TurnedAway:
         """Charge an operation before anything of it is done. One that can't be executed costs least; execution says what is wrong."""
+        admitted = await self._admit(caller, text, name, variables, is_dry)
+        if isinstance(admitted, TurnedAway):
+            self.turned_away[admitted.code] += 1
+        elif not admitted.is_dry:
+            self.charged += admitted.extensions["cost"]["requested"]
+        return admitted
+
+    async def _admit(
+        self, caller: Caller, text: str, name: str | None, variables: Variables | None, is_dry: bool
+    ) -> Charged | TurnedAway:
         operation = cost_of(self._schema, text, name)
         if self._is_busy() and (operation is None or operation.kind is not OperationType.MUTATION):
             message = "Too much is under way, and payments go first. Repeat this in a moment."

@@ -25,6 +25,8 @@ from app.key_watch import KeyWatch
 from app.last_used import LastUsed
 from app.limiter import Limiter
 from app.limits import Limits
+from app.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from app.metrics import Metrics
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
@@ -61,6 +63,10 @@ class House:
     def of_each_mode(self) -> list[Parts]:
         """The parts of each mode that is served."""
         return [self.parts] if self.sandbox is None else [self.parts, self.sandbox]
+
+    def breakers(self) -> dict[str, BreakerState]:
+        """How each mode's bank is asked just now."""
+        return {each.mode.value.lower(): each.breaker.state(each.world.now()) for each in self.of_each_mode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,9 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             watch = KeyWatch(database, now=here.now, monotonic=time.monotonic, wait=here.wait)
             for remembers in (authentication, watch):
                 house.wakeups.hear_access(remembers.changed)
+            limits = Limits(schema._schema, limiter, lambda: database.is_busy)
             app.state.house, app.state.limiter = house, limiter
+            app.state.metrics = Metrics(limits, limiter, database, house.breakers)
             app.state.last_used = last_used
             app.state.key_watch = watch
             app.state.graphql = GraphQLEndpoint(
@@ -167,7 +175,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 context_for,
                 lambda: f"err_{here.random_bits(64):016x}",
                 lambda: database.is_crowded,
-                Limits(schema._schema, limiter, lambda: database.is_busy),
+                limits,
                 settings.trusted_proxies,
             )
             log.info("serving")
@@ -182,6 +190,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             Route("/graphql", _graphql, methods=["GET", "POST"]),
             Route("/healthz", _healthz, methods=["GET"]),
             Route("/readyz", _readyz, methods=["GET"]),
+            Route("/metrics", _metrics, methods=["GET"]),
         ],
         middleware=[
             Middleware(
@@ -199,7 +208,16 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
 
 async def _graphql(request: Request) -> Response:
     endpoint: GraphQLEndpoint = request.app.state.graphql
-    return await endpoint(request)
+    metrics: Metrics = request.app.state.metrics
+    response = await endpoint(request)
+    metrics.answered(response.status_code)
+    return response
+
+
+async def _metrics(request: Request) -> Response:
+    """This process's figures for Prometheus."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.exposition(), media_type=METRICS_MEDIA_TYPE)
 
 
 async def _healthz(_: Request) -> Response:

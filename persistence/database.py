@@ -127,6 +127,11 @@ class Database:
             raise BypassesRowSecurity(f"{BypassesRowSecurity.__doc__} (login: {row.login}) The reason: {why}.")
 
     @property
+    def waiting(self) -> int:
+        """Arrivals in line for a connection."""
+        return self._waiting
+
+    @property
     def is_busy(self) -> bool:
         """Whether the line is so long that what can wait should."""
         return self._turns.locked() and self._waiting >= BUSY_WAITING
