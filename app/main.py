@@ -184,26 +184,30 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
             log.info("stopped; %d payments are left to recovery", sum(left))
 
-    return Starlette(
-        routes=[
-            Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
-            Route("/graphql", _graphql, methods=["GET", "POST"]),
-            Route("/healthz", _healthz, methods=["GET"]),
-            Route("/readyz", _readyz, methods=["GET"]),
-            Route("/metrics", _metrics, methods=["GET"]),
-        ],
-        middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy"],
-            ),
-            Middleware(RefuseKeysInUrls),
-        ],
-        lifespan=lifespan,
-    )
+    return Starlette(routes=_routes(), middleware=_middleware(settings), lifespan=lifespan)
+
+
+def _routes() -> list[Route]:
+    return [
+        Route("/", lambda _: RedirectResponse("/graphql"), methods=["GET"]),
+        Route("/graphql", _graphql, methods=["GET", "POST"]),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", _readyz, methods=["GET"]),
+        Route("/metrics", _metrics, methods=["GET"]),
+    ]
+
+
+def _middleware(settings: ServeSettings) -> list[Middleware]:
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy"],
+        ),
+        Middleware(RefuseKeysInUrls),
+    ]
 
 
 async def _graphql(request: Request) -> Response:
