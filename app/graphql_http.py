@@ -75,7 +75,7 @@ class GraphQLEndpoint:
         self,
         schema: strawberry.Schema,
         authentication: Authentication,
-        context_for: Callable[[Caller], Context],
+        context_for: Callable[[Caller, str], Context],
         new_error_id: Callable[[], str],
         is_crowded: Callable[[], bool],
         limits: Limits,
@@ -120,7 +120,7 @@ class GraphQLEndpoint:
     async def _serve(self, request: Request, media_type: str, caller: Caller) -> Response:
         """Read, charge, execute."""
         operation = await _read_operation(request)
-        context = self._context_for(caller)
+        context = self._context_for(caller, request.state.request_id)
         admitted = await self._limits.admit(
             caller, operation.query, operation.operation_name, operation.variables, is_dry=operation.is_dry
         )

@@ -27,6 +27,7 @@ from app.limiter import Limiter
 from app.limits import Limits
 from app.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from app.metrics import Metrics
+from app.request_id import HEADER, RequestId
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from bank.client import BankClient, bank_http
@@ -154,10 +155,17 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
                 announce=house.wakeups.announce_access,
             )
 
-            def context_for(caller: Caller) -> Context:
+            def context_for(caller: Caller, request_id: str) -> Context:
                 if caller.mode not in gateways:
                     raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
-                return Context(caller=caller, gateway=gateways[caller.mode], database=database, world=here, keyring=keyring)
+                return Context(
+                    caller=caller,
+                    gateway=gateways[caller.mode],
+                    database=database,
+                    world=here,
+                    keyring=keyring,
+                    request_id=request_id,
+                )
 
             last_used = LastUsed(database, here.now)
             authentication = Authentication(database, pepper, now=here.now, monotonic=time.monotonic, used=last_used.note)
@@ -184,7 +192,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
             left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
             log.info("stopped; %d payments are left to recovery", sum(left))
 
-    return Starlette(routes=_routes(), middleware=_middleware(settings), lifespan=lifespan)
+    return Starlette(routes=_routes(), middleware=_middleware(settings, here), lifespan=lifespan)
 
 
 def _routes() -> list[Route]:
@@ -197,14 +205,15 @@ def _routes() -> list[Route]:
     ]
 
 
-def _middleware(settings: ServeSettings) -> list[Middleware]:
+def _middleware(settings: ServeSettings, world: World) -> list[Middleware]:
     return [
+        Middleware(RequestId, random_bits=world.random_bits),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy"],
+            expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy", HEADER],
         ),
         Middleware(RefuseKeysInUrls),
     ]

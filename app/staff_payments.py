@@ -67,8 +67,8 @@ async def list_reviews(
     """The payments that need review, of one partner or of all, the oldest first. None: there is no such partner."""
     before = world.now() - older_than if older_than else None
     found: list[Review] = []
-    async with _records(settings) as database:
-        tenants = await _tenants(database, partner)
+    async with records(settings) as database:
+        tenants = await tenants_of(database, partner)
         if tenants is None:
             return None
         for tenant_id in tenants:
@@ -88,8 +88,8 @@ async def read_dossier(settings: OwnerSettings, partner: str | None, payment: st
     payment_id = decode_id_of(IdKind.PAYMENT, payment)
     if payment_id is None:
         return None
-    async with _records(settings) as database:
-        for tenant_id in await _tenants(database, partner) or []:
+    async with records(settings) as database:
+        for tenant_id in await tenants_of(database, partner) or []:
             async with database.tenant(tenant_id) as tx:
                 await at_one_moment(tx)
                 dossier = await get_dossier(tx, tenant_id, payment_id)
@@ -116,7 +116,7 @@ async def settle(
     if tenant_id is None or payment_id is None:
         return None
     patience = world.now() + timedelta(seconds=PATIENCE_S)
-    async with _records(settings) as database:
+    async with records(settings) as database:
         desk = Desk(database=database, world=world, wakeups=Silence())
         answer = await settle_payment(desk, tenant_id, payment_id, word, dry_run=dry_run)
         if isinstance(answer, BeingAsked):
@@ -133,8 +133,8 @@ async def read_log(settings: OwnerSettings, *, partner: str | None, payment: str
     if payment is not None and payment_id is None:
         return None
     found: list[LogEntry] = []
-    async with _records(settings) as database:
-        tenants = await _tenants(database, partner)
+    async with records(settings) as database:
+        tenants = await tenants_of(database, partner)
         if tenants is None:
             return None
         for tenant_id in tenants:
@@ -146,8 +146,8 @@ async def read_log(settings: OwnerSettings, *, partner: str | None, payment: str
 
 
 @asynccontextmanager
-async def _records(settings: OwnerSettings) -> AsyncIterator[Database]:
-    """The database, if it has what is read here. Raises NotMigrated."""
+async def records(settings: OwnerSettings) -> AsyncIterator[Database]:
+    """The database with the owner's login, if it has what staff reads. Raises NotMigrated."""
     async with owner_database(settings) as database:
         await check_revision(database)
         yield database
@@ -165,7 +165,7 @@ def _login() -> str:
         return str(os.getuid())
 
 
-async def _tenants(database: Database, partner: str | None) -> list[UUID] | None:
+async def tenants_of(database: Database, partner: str | None) -> list[UUID] | None:
     """That partner, or all of them. None: there is no such partner."""
     if partner is not None:
         tenant_id = decode_id_of(IdKind.PARTNER, partner)

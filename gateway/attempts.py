@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.answer import IdempotencyMismatch, NotFound, OrderAlreadyPaid, Refusal, refusal_of
 from domain.attempt import Attempt, Resolution
+from domain.audit import REQUESTED, UNKNOWN_ORIGIN, AuditEntry, Origin, entry_of_request
 from domain.event import Event, event_of
 from domain.failpoint import Failpoint
 from domain.fingerprint import fingerprint_of_authorize, fingerprint_of_operation
@@ -70,8 +71,13 @@ def lease_end(now: datetime) -> datetime:
     return now + timedelta(seconds=LEASE_S)
 
 
-async def begin_authorizations(parts: Parts, tenant_id: UUID, requests: Sequence[AuthorizeRequest]) -> list[Beginning]:
-    """Transaction 1 of authorizations: make each durable as a PENDING payment with an open attempt, or say why not."""
+async def begin_authorizations(
+    parts: Parts, tenant_id: UUID, requests: Sequence[AuthorizeRequest], origins: Sequence[Origin] = ()
+) -> list[Beginning]:
+    """Transaction 1 of authorizations: make each durable as a PENDING payment with an open attempt, or say why not.
+
+    `origins`: of each request, for the audit log's entry of what is begun. Without them they are unknown.
+    """
     beginnings: dict[int, Beginning] = {}
     opened = [_new_authorization(parts, tenant_id, request) for request in requests]
     async with parts.database.tenant(tenant_id) as tx:
@@ -89,9 +95,10 @@ async def begin_authorizations(parts: Parts, tenant_id: UUID, requests: Sequence
                 beginnings |= await _explain(tx, tenant_id, {index: (requests[index], opened[index][1]) for index in refused})
         if len(beginnings) < len(requests):
             raise DatabaseAway("an order kept changing hands")
-        begun = [each for each in beginnings.values() if isinstance(each, Begun)]
+        begun = {index: each for index, each in beginnings.items() if isinstance(each, Begun)}
         if begun:
-            await append_events(tx, tenant_id, [_created(parts, each) for each in begun])
+            entries = [_requested(parts, each, index, origins) for index, each in begun.items()]
+            await append_events(tx, tenant_id, [_created(parts, each) for each in begun.values()], entries)
             await parts.world.reach(Failpoint.REQUEST_CLAIMED)
     return [beginnings[index] for index in range(len(requests))]
 
@@ -122,7 +129,9 @@ async def _explain(
     return found
 
 
-async def begin_operations(parts: Parts, tenant_id: UUID, requests: Sequence[tuple[Verb, OperateRequest]]) -> list[Beginning]:
+async def begin_operations(
+    parts: Parts, tenant_id: UUID, requests: Sequence[tuple[Verb, OperateRequest]], origins: Sequence[Origin] = ()
+) -> list[Beginning]:
     """Transaction 1 of captures, voids and refunds: the state machine is asked before the bank is, with the payment locked."""
     beginnings: dict[int, Beginning] = {}
     wanted: dict[int, tuple[Payment, Attempt]] = {}
@@ -146,6 +155,8 @@ async def begin_operations(parts: Parts, tenant_id: UUID, requests: Sequence[tup
                 wanted[index] = payment, attempt
         if wanted:
             beginnings |= await _open_operations(tx, tenant_id, wanted)
+            begun = {index: each for index in wanted if isinstance(each := beginnings[index], Begun)}
+            await append_events(tx, tenant_id, [], [_requested(parts, each, index, origins) for index, each in begun.items()])
             await parts.world.reach(Failpoint.REQUEST_CLAIMED)
     return [beginnings[index] for index in range(len(requests))]
 
@@ -222,6 +233,19 @@ def _leaves_a_hold(payment: Payment, outcome: Outcome) -> bool:
 
 def _known(attempt: Attempt, fingerprint: bytes, key: str) -> Beginning:
     return Known(attempt) if attempt.fingerprint == fingerprint else IdempotencyMismatch(key)
+
+
+def _requested(parts: Parts, begun: Begun, index: int, origins: Sequence[Origin]) -> AuditEntry:
+    """One entry for each mutation that did something, in the transaction that begins it; what came of it is in the events."""
+    return entry_of_request(
+        parts.world.new_uuid(),
+        begun.attempt.opened_at,
+        origins[index] if origins else UNKNOWN_ORIGIN,
+        REQUESTED[begun.attempt.verb],
+        payment_id=begun.payment.id,
+        attempt_id=begun.attempt.id,
+        idempotency_key=begun.attempt.idempotency_key,
+    )
 
 
 def _created(parts: Parts, begun: Begun) -> Event:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.attempt import Attempt
+from domain.audit import AuditEntry
 from domain.event import event_of
 from domain.payment import Expired, Payment, PaymentState, Verb, step
 from gateway.parts import Desk
@@ -28,16 +29,20 @@ class Change:
         return self.before.state is not self.after.state
 
 
-async def record_changes(parts: Desk, tx: Transaction, tenant_id: UUID, changes: Sequence[Change]) -> None:
-    """Write them. The last thing that a transaction does: it takes the lock on the tenant's sequence of events."""
-    if not changes:
+async def record_changes(
+    parts: Desk, tx: Transaction, tenant_id: UUID, changes: Sequence[Change], entries: Sequence[AuditEntry] = ()
+) -> None:
+    """Write them, and the audit log's entries of them. The last thing that a transaction does: it takes the locks on the tenant's
+    chain and on its sequence of events.
+    """
+    if not changes and not entries:
         return
-    await save_payments(tx, tenant_id, [change.after for change in changes])
+    if changes:
+        await save_payments(tx, tenant_id, [change.after for change in changes])
     reached = [change for change in changes if change.reaches_a_state]
     await release(parts, tx, tenant_id, [change.after for change in reached if change.after.state is PaymentState.EXPIRED])
-    if reached:
-        events = [event_of(parts.world.new_uuid(), each.before.state, each.after, each.idempotency_key) for each in reached]
-        await append_events(tx, tenant_id, events)
+    events = [event_of(parts.world.new_uuid(), each.before.state, each.after, each.idempotency_key) for each in reached]
+    await append_events(tx, tenant_id, events, entries)
 
 
 async def release(parts: Desk, tx: Transaction, tenant_id: UUID, expired: Sequence[Payment]) -> None:

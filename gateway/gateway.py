@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.answer import Answer, IdempotencyInProgress, InvalidTransition, Performed
 from domain.attempt import Attempt, Resolution
+from domain.audit import UNKNOWN_ORIGIN, Origin
 from domain.failpoint import Failpoint
 from domain.payment import Payment, Verb
 from domain.request import OUTCOME_WAIT_S, AuthorizeRequest, OperateRequest, WaitFor
@@ -44,16 +45,18 @@ class Gateway:
         self._under_way: dict[UUID, asyncio.Task[Resolution | None]] = {}
         self._waiting_for_others = 0
 
-    async def authorize(self, tenant_id: UUID, request: AuthorizeRequest, wait: WaitFor = WaitFor.OUTCOME) -> Answer:
+    async def authorize(
+        self, tenant_id: UUID, request: AuthorizeRequest, wait: WaitFor = WaitFor.OUTCOME, origin: Origin = UNKNOWN_ORIGIN
+    ) -> Answer:
         """Hold the amount on the card for the order. Raises DatabaseAway or Overloaded; then repeat with the same key."""
         await self._make_room(tenant_id, request.idempotency_key)
-        (beginning,) = await begin_authorizations(self._parts, tenant_id, [request])
+        (beginning,) = await begin_authorizations(self._parts, tenant_id, [request], [origin])
         return await self._answer(tenant_id, beginning, request.idempotency_key, wait)
 
-    async def operate(self, tenant_id: UUID, verb: Verb, request: OperateRequest) -> Answer:
+    async def operate(self, tenant_id: UUID, verb: Verb, request: OperateRequest, origin: Origin = UNKNOWN_ORIGIN) -> Answer:
         """Capture, void or refund a payment, all of it. Raises DatabaseAway or Overloaded; then repeat with the same key."""
         await self._make_room(tenant_id, request.idempotency_key)
-        (beginning,) = await begin_operations(self._parts, tenant_id, [(verb, request)])
+        (beginning,) = await begin_operations(self._parts, tenant_id, [(verb, request)], [origin])
         return await self._answer(tenant_id, beginning, request.idempotency_key, WaitFor.OUTCOME)
 
     async def close(self, drain_s: float) -> int:

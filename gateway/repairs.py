@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.attempt import Attempt, Resolution
-from domain.audit import RECONCILIATION, AuditEntry
+from domain.audit import RECONCILIATION, ActorKind, AuditEntry
 from domain.discrepancy import MAX_REPAIRS_OF_RUN, Discrepancy, DiscrepancyKind, Remedy, Treatment, treat
 from domain.failpoint import Failpoint
 from domain.payment import Payment
@@ -15,7 +15,6 @@ from gateway.changes import Change, record_changes, release
 from gateway.comparing import Compared
 from gateway.parts import Parts
 from persistence.attempts import Closing, close_attempts, open_attempts_of
-from persistence.audit import record
 from persistence.database import Transaction
 from persistence.payments import lock_payments
 from persistence.reconciliations import hold_run, insert_report_lines, reported_kinds, save_run
@@ -55,11 +54,9 @@ async def record_page(
         after = run.past_page(last, page.counts, min(page.unanswered, default=None), page.now)
         if page.lines:
             await insert_report_lines(tx, tenant_id, page.lines)
-        if page.entries:
-            await record(tx, tenant_id, page.entries)
         await save_run(tx, tenant_id, after)
         await release(parts, tx, tenant_id, page.releases)
-        await record_changes(parts, tx, tenant_id, list(page.changes.values()))
+        await record_changes(parts, tx, tenant_id, list(page.changes.values()), page.entries)
     await parts.world.reach(Failpoint.RECONCILIATION_PAGE_COMMITTED)
     parts.wakeups.announce(page.settled)
     return after
@@ -132,6 +129,7 @@ def _note(
             AuditEntry(
                 id=parts.world.new_uuid(),
                 at=page.now,
+                kind=ActorKind.RECONCILIATION,
                 actor=RECONCILIATION,
                 action="payment.reconciled" if is_repaired else "payment.flagged",
                 payment_id=before.id,

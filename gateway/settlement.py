@@ -29,7 +29,6 @@ from gateway.changes import Change, own_attempt, record_changes
 from gateway.interpretation import refusal_sentence
 from gateway.parts import Desk
 from persistence.attempts import GIVEN_BACK, Closing, Renewal, close_attempts, open_attempts_of, open_operations, renew_leases
-from persistence.audit import record
 from persistence.database import Transaction
 from persistence.payments import lock_payments
 from persistence.reviews import payment_with_reference
@@ -123,9 +122,8 @@ async def _settle(desk: Desk, tx: Transaction, tenant_id: UUID, payment_id: UUID
         before=payment,
         after=settled.after,
     )
-    await record(tx, tenant_id, [entry])
     key = attempt.idempotency_key if attempt is not None and closed else None
-    await record_changes(desk, tx, tenant_id, [Change(payment, settled.after, key)])
+    await record_changes(desk, tx, tenant_id, [Change(payment, settled.after, key)], [entry])
     return Written(payment, settled.after)
 
 

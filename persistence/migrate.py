@@ -37,6 +37,7 @@ APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment beg
     "grant select, insert, update on event_sequences to {login}",
     "grant select, insert, update, delete on remembered_answers to {login}",
     "grant select, insert on events, audit_log to {login}",
+    "grant select on audit_heads to {login}",
     "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",
 )
 

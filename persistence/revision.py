@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0008"
+REVISION = "0009"
 
 
 class NotMigrated(Exception):

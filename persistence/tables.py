@@ -161,4 +161,22 @@ audit_log = Table(
     Column("note", Text, nullable=False),
     Column("before", JSONB),
     Column("after", JSONB),
+    Column("sequence", BigInteger, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("api_key_id", UUID()),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("subject", Text),
+    Column("attempt_id", UUID()),
+    Column("idempotency_key", Text),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from domain.audit import Origin
 from domain.caller import Caller
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
@@ -27,6 +28,13 @@ class Context:
     database: Database
     world: World
     keyring: Keyring
+    request_id: str
+
+    @property
+    def origin(self) -> Origin:
+        """Who did it and from where, for the audit log."""
+        key = self.caller.key
+        return Origin(key.id, key.name, str(self.caller.address), self.request_id)
 
     @property
     def tenant_id(self) -> UUID:

@@ -54,7 +54,7 @@ async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> 
     request = parse_authorize(raw, context.world.now())
     if isinstance(request, InvalidInput):
         return cast(AuthorizePaymentResult, error_of(request))
-    answer = await context.gateway.authorize(context.tenant_id, request, given(input.wait) or WaitFor.OUTCOME)
+    answer = await context.gateway.authorize(context.tenant_id, request, given(input.wait) or WaitFor.OUTCOME, context.origin)
     return cast(AuthorizePaymentResult, _answered(answer))
 
 
@@ -81,7 +81,7 @@ async def _operate(
     request = parse_operate(wish.idempotency_key, wish.payment_id)
     if isinstance(request, InvalidInput):
         return error_of(request)
-    return _answered(await context.gateway.operate(context.tenant_id, verb, request))
+    return _answered(await context.gateway.operate(context.tenant_id, verb, request, context.origin))
 
 
 def _answered(answer: Answer) -> PaymentPayload | ErrorType:

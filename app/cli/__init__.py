@@ -22,6 +22,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "keys": "app.cli.keys",
     "verify": "app.cli.verify",
     "payments": "app.cli.payments",
+    "audit": "app.cli.audit",
 }
 T = TypeVar("T")
 

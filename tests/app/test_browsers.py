@@ -119,5 +119,5 @@ async def test_a_dashboard_of_another_origin_may_ask(api: Api) -> None:
     assert {"authorization", "content-type"} <= set(preflight.headers["access-control-allow-headers"].lower().split(", "))
     for each in (response, refused):
         assert each.headers["access-control-allow-origin"] == "*"
-        assert each.headers["access-control-expose-headers"] == "Retry-After, RateLimit, RateLimit-Policy"
+        assert each.headers["access-control-expose-headers"] == "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
         assert "access-control-allow-credentials" not in each.headers

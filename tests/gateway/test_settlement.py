@@ -369,7 +369,7 @@ async def test_while_somebody_asks_the_bank_nothing_is_settled(parts, tenant, wi
 
 
 async def test_a_worker_that_takes_the_attempt_in_the_same_moment_is_not_disturbed(
-    parts, tenant, forgotten, tell, here, database, owner, rows
+    parts, tenant, forgotten, tell, here, database, owner, log
 ):
     payment_id, request = forgotten
     here.pass_by(3601)
@@ -395,7 +395,7 @@ async def test_a_worker_that_takes_the_attempt_in_the_same_moment_is_not_disturb
     async with database.tenant(tenant) as tx:
         attempt = (await attempts_by_keys(tx, tenant, [request.idempotency_key]))[request.idempotency_key]
     assert attempt == leased
-    assert (await rows())["audit_log"] == []
+    assert await log() == []
 
 
 async def test_two_operators_at_once_settle_once(forgotten, tell, log, database, tenant):

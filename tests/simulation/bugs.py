@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from bank.answer import Done, Refused
 from domain.attempt import Attempt, Resolution
+from domain.audit import AuditEntry
 from domain.event import Event
 from domain.ids import IdKind, encode_id
 from domain.payment import Disagreed, Outcome, Payment, Verb
@@ -64,8 +65,10 @@ def events_in_a_transaction_of_their_own(patch: pytest.MonkeyPatch) -> None:
     finish = driving.finish
     unwritten: dict[UUID, list[Event]] = {}
 
-    async def later(tx: Transaction, tenant_id: UUID, events: Sequence[Event]) -> None:
-        unwritten[events[0].payment.id] = list(events)
+    async def later(tx: Transaction, tenant_id: UUID, events: Sequence[Event], entries: Sequence[AuditEntry] = ()) -> None:
+        if events:
+            unwritten[events[0].payment.id] = list(events)
+        await append_events(tx, tenant_id, [], entries)
 
     async def and_then(parts: Parts, tenant_id: UUID, findings: Sequence[attempts.Finding]) -> dict[UUID, Resolution]:
         closed = await finish(parts, tenant_id, findings)
