@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from tests.simulation.stage import GO, Step
 
 BEGIN, COMMITTED = "begin ", "committed "
-IDLE = ("start_due", "run_once", "reap_page", "expire_page", "is_full", "forget_reports", "look")  # looks that change nothing
+IDLE = (
+    "start_due",
+    "run_once",
+    "reap_page",
+    "expire_page",
+    "is_full",
+    "forget_reports",
+    "forget_answers",
+    "look",
+)  # looks that change nothing
 
 
 def readable(history: Sequence[Step]) -> list[str]:
