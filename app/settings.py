@@ -99,6 +99,9 @@ class OwnerSettings(Settings):
     owner_database_url: DatabaseUrl = Field(
         description="The login that owns the tables and may create the two others. Only the commands for staff use it."
     )
+    redis_url: RedisUrl | None = Field(
+        None, description="Tells the processes at once what the staff has revoked or suspended; without it they find out in 5 s."
+    )
 
 
 class MigrateSettings(OwnerSettings):

@@ -1,24 +1,28 @@
 """What the platform's staff does with partners and keys, with the owner's login."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 from app.authentication import Authentication
 from app.keys import API_KEYS, key_for
 from app.settings import KeySettings, OwnerSettings, secret_bytes
 from domain.access import Unauthenticated
-from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
+from domain.api_key import SHOWN_LENGTH, ApiKey, Network, hash_api_key, new_api_key
 from domain.caller import Caller
 from domain.ids import IdKind, decode_id_of, encode_id
-from domain.partner import Mode, tenant_of
-from domain.scope import ALL_SCOPES
+from domain.partner import Mode, mode_of, tenant_of
+from domain.scope import ALL_SCOPES, Scope
 from domain.tier import TierName
 from gateway.world import real_world
 from persistence import api_keys
 from persistence import partners as partner_rows
-from persistence.database import Database
+from persistence.database import Database, Transaction
+from persistence.wakeups import announce_access_once
 
 
 @asynccontextmanager
@@ -34,6 +38,19 @@ async def owner_database(settings: OwnerSettings) -> AsyncIterator[Database]:
 NOWHERE = ip_address("127.0.0.1")  # from where the platform's staff asks
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a new key may do; `lasts` None: for ever, no networks: from anywhere."""
+
+    mode: Mode = Mode.LIVE
+    scopes: frozenset[Scope] = ALL_SCOPES
+    lasts: timedelta | None = None
+    networks: tuple[Network, ...] = ()
+
+
+EVERYTHING = Grant()
+
+
 async def create_partner(settings: OwnerSettings, name: str, tier: TierName = TierName.STANDARD) -> str:
     """A new partner's id."""
     world = real_world()
@@ -47,55 +64,132 @@ async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
     async with owner_database(settings) as database, database.without_tenant() as tx:
         found = await partner_rows.list_partners(tx)
     return [
-        {"id": encode_id(IdKind.PARTNER, each.id), "name": each.name, "createdAt": each.created_at.isoformat()} for each in found
+        {
+            "id": encode_id(IdKind.PARTNER, each.id),
+            "name": each.name,
+            "tier": each.tier.value,
+            "createdAt": each.created_at.isoformat(),
+            "suspendedAt": _text(each.suspended_at),
+        }
+        for each in found
     ]
 
 
-async def create_key(settings: KeySettings, partner: str, name: str, mode: Mode = Mode.LIVE) -> dict[str, str] | None:
+async def set_tier(settings: OwnerSettings, partner: str, tier: TierName) -> bool:
+    """Give a partner another tier, its sandbox keeps its own; False when there is no such partner."""
+    return await _change_partner(settings, partner, (Mode.LIVE,), lambda tx, ids: partner_rows.set_tier(tx, ids, tier))
+
+
+async def suspend_partner(settings: OwnerSettings, partner: str) -> bool:
+    """Serve a partner nothing, its sandbox neither; what is under way goes on. False when there is no such partner."""
+    now = real_world().now()
+    return await _change_partner(settings, partner, Mode, lambda tx, ids: partner_rows.suspend_partners(tx, ids, now))
+
+
+async def resume_partner(settings: OwnerSettings, partner: str) -> bool:
+    """Serve a partner again; False when there is no such partner."""
+    return await _change_partner(settings, partner, Mode, partner_rows.resume_partners)
+
+
+async def _change_partner(
+    settings: OwnerSettings,
+    partner: str,
+    modes: Iterable[Mode],
+    change: Callable[[Transaction, list[UUID]], Awaitable[int]],
+) -> bool:
+    """Change a partner's rows in one transaction, then tell every process."""
+    partner_id = decode_id_of(IdKind.PARTNER, partner)
+    if partner_id is None:
+        return False
+    tenants = [tenant_of(partner_id, mode) for mode in modes]
+    async with owner_database(settings) as database, database.without_tenant() as tx:
+        changed = await change(tx, tenants)
+    if changed:
+        await _announce(settings, tenants)
+    return changed > 0
+
+
+async def create_key(settings: KeySettings, partner: str, name: str, grant: Grant = EVERYTHING) -> dict[str, str] | None:
     """A new key with its secret, or None when there is no such partner."""
     world = real_world()
-    tenant_id = decode_id_of(IdKind.PARTNER, partner)
-    if tenant_id is None:
+    partner_id = decode_id_of(IdKind.PARTNER, partner)
+    if partner_id is None:
         return None
-    tenant_id = tenant_of(tenant_id, mode)
-    secret = new_api_key(mode, world.random_bits(256))
-    key = ApiKey(world.new_uuid(), tenant_id, name, secret[:SHOWN_LENGTH], ALL_SCOPES, world.now())
+    secret, now = new_api_key(grant.mode, world.random_bits(256)), world.now()
+    key = ApiKey(
+        id=world.new_uuid(),
+        tenant_id=tenant_of(partner_id, grant.mode),
+        name=name,
+        shown=secret[:SHOWN_LENGTH],
+        scopes=grant.scopes,
+        created_at=now,
+        expires_at=None if grant.lasts is None else now + grant.lasts,
+        networks=grant.networks,
+    )
     pepper = key_for(secret_bytes(settings.pepper), API_KEYS)
-    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
-        if await partner_rows.get_partner(tx, tenant_id) is None:
+    async with owner_database(settings) as database, database.tenant(key.tenant_id) as tx:
+        if await partner_rows.get_partner(tx, key.tenant_id) is None:
             return None
         await api_keys.insert_api_key(tx, key, hash_api_key(secret, pepper))
     return {"id": encode_id(IdKind.API_KEY, key.id), "key": secret}
 
 
 async def list_keys(settings: OwnerSettings, partner: str) -> list[dict[str, Any]] | None:
-    """A partner's keys as JSON values, or None when there is no such partner."""
-    tenant_id = decode_id_of(IdKind.PARTNER, partner)
-    if tenant_id is None:
+    """A partner's keys as JSON values, the live ones first; None when there is no such partner."""
+    partner_id = decode_id_of(IdKind.PARTNER, partner)
+    if partner_id is None:
         return None
-    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
-        if await partner_rows.get_partner(tx, tenant_id) is None:
-            return None
-        found = await api_keys.list_api_keys(tx, tenant_id)
-    return [
-        {
-            "id": encode_id(IdKind.API_KEY, each.id),
-            "name": each.name,
-            "prefix": each.shown,
-            "createdAt": each.created_at.isoformat(),
-            "revokedAt": each.revoked_at.isoformat() if each.revoked_at else None,
-        }
-        for each in found
-    ]
+    found: list[ApiKey] = []
+    async with owner_database(settings) as database:
+        for mode in Mode:
+            tenant_id = tenant_of(partner_id, mode)
+            async with database.tenant(tenant_id) as tx:
+                if await partner_rows.get_partner(tx, tenant_id) is None:
+                    return None
+                found += await api_keys.list_api_keys(tx, tenant_id)
+    return [_shown(each) for each in found]
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": encode_id(IdKind.API_KEY, key.id),
+        "mode": mode_of(key.tenant_id).value,
+        "name": key.name,
+        "prefix": key.shown,
+        "scopes": sorted(key.scopes),
+        "networks": [str(each) for each in key.networks],
+        "createdAt": key.created_at.isoformat(),
+        "expiresAt": _text(key.expires_at),
+        "lastUsedAt": _text(key.last_used_at),
+        "revokedAt": _text(key.revoked_at),
+        "replacedBy": encode_id(IdKind.API_KEY, key.replaced_by) if key.replaced_by else None,
+    }
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
 
 
 async def revoke_key(settings: OwnerSettings, partner: str, key: str) -> bool:
-    """Revoke a key; False when the partner has no such key."""
-    tenant_id, key_id = decode_id_of(IdKind.PARTNER, partner), decode_id_of(IdKind.API_KEY, key)
-    if tenant_id is None or key_id is None:
+    """Revoke a key of either mode, then tell every process; False when the partner has no such key."""
+    partner_id, key_id = decode_id_of(IdKind.PARTNER, partner), decode_id_of(IdKind.API_KEY, key)
+    if partner_id is None or key_id is None:
         return False
-    async with owner_database(settings) as database, database.tenant(tenant_id) as tx:
-        return await api_keys.revoke_api_key(tx, tenant_id, key_id, real_world().now()) is not None
+    async with owner_database(settings) as database:
+        for mode in Mode:
+            tenant_id = tenant_of(partner_id, mode)
+            async with database.tenant(tenant_id) as tx:
+                revoked = await api_keys.revoke_api_key(tx, tenant_id, key_id, real_world().now())
+            if revoked is not None:
+                await _announce(settings, [key_id])
+                return True
+    return False
+
+
+async def _announce(settings: OwnerSettings, changed: list[UUID]) -> None:
+    """Without Redis, or while it is away, every process finds out by itself within REVOCATION_S."""
+    if settings.redis_url is not None:
+        await announce_access_once(settings.redis_url.get_secret_value(), changed)
 
 
 async def check_key(settings: KeySettings, key: str) -> str | None:

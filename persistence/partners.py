@@ -1,5 +1,6 @@
 """Partners: the tenants of this platform."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,9 @@ _LIST = text(f"select {_COLUMNS} from partners where sandbox_of is null order by
 
 # As `domain.partner.mode_of` has it, for queries that serve one mode: a rush of one must not fill the pages of the other.
 IN_MODE = "(coalesce(uuid_extract_version({}), 7) = 8) = (cast(:mode as text) = 'TEST')"
+_SET_TIER = text("update partners set tier = :tier where id = any(cast(:ids as uuid[]))")
+_SUSPEND = text("update partners set suspended_at = coalesce(suspended_at, :at) where id = any(cast(:ids as uuid[]))")
+_RESUME = text("update partners set suspended_at = null where id = any(cast(:ids as uuid[]))")
 _IDS = text("select id from partners where id > :after order by id limit :limit")
 _IDS_IN_MODE = text(f"select id from partners where id > :after and {IN_MODE.format('id')} order by id limit :limit")
 
@@ -54,6 +58,21 @@ async def partner_ids(tx: Transaction, after: UUID | None = None, mode: Mode | N
     parameters = {"after": after or UUID(int=0), "limit": PAGE}
     rows = await (tx.execute(_IDS, parameters) if mode is None else tx.execute(_IDS_IN_MODE, parameters | {"mode": mode}))
     return [row.id for row in rows]
+
+
+async def set_tier(tx: Transaction, ids: Sequence[UUID], tier: TierName) -> int:
+    """Give tenants a tier. Returns how many there are. Needs the owner's login."""
+    return (await tx.execute(_SET_TIER, {"ids": list(ids), "tier": tier})).rowcount
+
+
+async def suspend_partners(tx: Transaction, ids: Sequence[UUID], at: datetime) -> int:
+    """Suspend tenants; a second time changes nothing. Returns how many there are. Needs the owner's login."""
+    return (await tx.execute(_SUSPEND, {"ids": list(ids), "at": at})).rowcount
+
+
+async def resume_partners(tx: Transaction, ids: Sequence[UUID]) -> int:
+    """Let tenants in again. Returns how many there are. Needs the owner's login."""
+    return (await tx.execute(_RESUME, {"ids": list(ids)})).rowcount
 
 
 def partner_of(row: Row[Any]) -> Partner:

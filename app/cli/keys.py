@@ -2,10 +2,29 @@
 
 import json
 import sys
+from datetime import timedelta
 
 import click
 
 from app.cli.staff_output import checked_name, show_rows
+from domain.api_key import Network
+from domain.key_request import MAX_NETWORKS, as_network
+from domain.partner import Mode
+from domain.scope import ALL_SCOPES, Scope
+
+MAX_DAYS = 3650  # ten years; whoever means for ever says nothing
+COLUMNS = {
+    "id": "id",
+    "mode": "mode",
+    "name": "name",
+    "prefix": "begins with",
+    "scopes": "scopes",
+    "networks": "networks",
+    "createdAt": "since",
+    "expiresAt": "expires",
+    "lastUsedAt": "last used",
+    "revokedAt": "revoked",
+}
 
 
 @click.group()
@@ -19,15 +38,39 @@ def keys() -> None:
 @click.option(
     "--mode", type=click.Choice(("live", "test")), default="live", show_default=True, help="Test keys reach the sandbox."
 )
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([each.value for each in Scope]),
+    help="What it may do; again for each. All scopes without it.",
+)
+@click.option(
+    "--expires-in-days", type=click.IntRange(1, MAX_DAYS), default=None, help="For how long it is good. For ever without it."
+)
+@click.option("--network", "networks", multiple=True, help="From where it is good, in CIDR notation; again for each.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def create(partner: str, name: str, mode: str, as_json: bool) -> None:
+def create(
+    partner: str,
+    name: str,
+    mode: str,
+    scopes: tuple[str, ...],
+    expires_in_days: int | None,
+    networks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Create a key and show it, this once: only a keyed hash of it is stored."""
     from app import staff  # noqa: PLC0415
     from app.cli import run  # noqa: PLC0415
     from app.settings import KeySettings, read_settings  # noqa: PLC0415
-    from domain.partner import Mode  # noqa: PLC0415
 
-    created = run(staff.create_key(read_settings(KeySettings), partner, checked_name(name), Mode(mode.upper())))
+    grant = staff.Grant(
+        mode=Mode(mode.upper()),
+        scopes=frozenset(map(Scope, scopes)) or ALL_SCOPES,
+        lasts=None if expires_in_days is None else timedelta(days=expires_in_days),
+        networks=_checked_networks(networks),
+    )
+    created = run(staff.create_key(read_settings(KeySettings), partner, checked_name(name), grant))
     if created is None:
         raise click.ClickException("There is no partner with this id; see `partner-api partners list`.")
     click.echo(json.dumps(created) if as_json else f"{created['key']}\nThis is {created['id']}. The key is not shown again.")
@@ -45,9 +88,20 @@ def list_all(partner: str, as_json: bool) -> None:
     rows = run(staff.list_keys(read_settings(OwnerSettings), partner))
     if rows is None:
         raise click.ClickException("There is no partner with this id; see `partner-api partners list`.")
-    show_rows(
-        rows, {"id": "id", "name": "name", "prefix": "begins with", "createdAt": "since", "revokedAt": "revoked"}, as_json=as_json
-    )
+    if not as_json:
+        every = sorted(Scope)
+        rows = [
+            {**row, "scopes": "all" if row["scopes"] == every else " ".join(row["scopes"]), "networks": " ".join(row["networks"])}
+            for row in rows
+        ]
+    show_rows(rows, COLUMNS, as_json=as_json)
+
+
+def _checked_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    networks = [network for text in texts if (network := as_network(text)) is not None]
+    if len(networks) < len(texts) or len(networks) > MAX_NETWORKS:
+        raise click.ClickException(f"A network is given as 203.0.113.0/24 or 2001:db8::/32; at most {MAX_NETWORKS} of them.")
+    return tuple(networks)
 
 
 @keys.command()

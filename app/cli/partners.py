@@ -7,15 +7,18 @@ import click
 from app.cli.staff_output import checked_name, show_rows
 from domain.tier import TierName
 
+TIER = click.Choice(TierName, case_sensitive=False)
+UNKNOWN = "There is no partner with this id; see `partner-api partners list`."
+
 
 @click.group()
 def partners() -> None:
-    """Create and list partners. For the platform's staff: it uses PARTNER_API_OWNER_DATABASE_URL."""
+    """Create, list, change and suspend partners. For the platform's staff: it uses PARTNER_API_OWNER_DATABASE_URL."""
 
 
 @partners.command()
 @click.option("--name", required=True, help="What the partner is called, 1 to 255 characters.")
-@click.option("--tier", type=click.Choice(TierName), default=TierName.STANDARD, show_default=True, help="See docs/limits.md.")
+@click.option("--tier", type=TIER, default=TierName.STANDARD, show_default=True, help="How much it may use: docs/limits.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def create(name: str, tier: TierName, as_json: bool) -> None:
     """Create a partner. Then make it a key with `partner-api keys create`."""
@@ -24,7 +27,7 @@ def create(name: str, tier: TierName, as_json: bool) -> None:
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
 
     partner_id = run(staff.create_partner(read_settings(OwnerSettings), checked_name(name), tier))
-    click.echo(json.dumps({"id": partner_id, "name": name}) if as_json else f"Created {name}: {partner_id}")
+    click.echo(json.dumps({"id": partner_id, "name": name, "tier": tier}) if as_json else f"Created {name}: {partner_id}")
 
 
 @partners.command("list")
@@ -36,4 +39,45 @@ def list_all(as_json: bool) -> None:
     from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
 
     rows = run(staff.list_partners(read_settings(OwnerSettings)))
-    show_rows(rows, {"id": "id", "name": "name", "createdAt": "since"}, as_json=as_json)
+    columns = {"id": "id", "name": "name", "tier": "tier", "createdAt": "since", "suspendedAt": "suspended"}
+    show_rows(rows, columns, as_json=as_json)
+
+
+@partners.command("set-tier")
+@click.argument("partner")
+@click.argument("tier", type=TIER)
+def set_tier(partner: str, tier: TierName) -> None:
+    """Give a partner another tier. Every process knows within five seconds."""
+    from app import staff  # noqa: PLC0415
+    from app.cli import run  # noqa: PLC0415
+    from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
+
+    if not run(staff.set_tier(read_settings(OwnerSettings), partner, tier)):
+        raise click.ClickException(UNKNOWN)
+    click.echo(f"The tier is {tier}.")
+
+
+@partners.command()
+@click.argument("partner")
+def suspend(partner: str) -> None:
+    """Serve a partner nothing, live or test, until it is resumed. What is under way goes on. It bites within five seconds."""
+    from app import staff  # noqa: PLC0415
+    from app.cli import run  # noqa: PLC0415
+    from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
+
+    if not run(staff.suspend_partner(read_settings(OwnerSettings), partner)):
+        raise click.ClickException(UNKNOWN)
+    click.echo("Suspended.")
+
+
+@partners.command()
+@click.argument("partner")
+def resume(partner: str) -> None:
+    """Serve a partner again."""
+    from app import staff  # noqa: PLC0415
+    from app.cli import run  # noqa: PLC0415
+    from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
+
+    if not run(staff.resume_partner(read_settings(OwnerSettings), partner)):
+        raise click.ClickException(UNKNOWN)
+    click.echo("Resumed.")

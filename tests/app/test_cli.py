@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,13 +70,76 @@ def test_a_partner_and_a_key_from_beginning_to_end(run: Run) -> None:
     revoked = run("keys", "revoke", "--partner", partner["id"], key["id"])
     bad = run("keys", "check", given=key["key"])
 
-    assert set(partner) == {"id", "name"}
+    assert set(partner) == {"id", "name", "tier"}
     assert decode_id_of(IdKind.PARTNER, partner["id"])
     assert set(key) == {"id", "key"}
     assert good == (0, "This key is good.\n", "")
     assert [(each["id"], each["name"], each["revokedAt"]) for each in listed] == [(key["id"], "checkout", None)]
     assert revoked == (0, "Revoked.\n", "")
     assert bad == (1, "", "Error: This API key has been revoked. Use another one.\n")
+
+
+def test_a_key_gets_what_was_said_and_no_more(run: Run) -> None:
+    partner = json.loads(run("partners", "create", "--name", "FicMart", "--json")[1])["id"]
+    wish = ["--scope", "payments:read", "--scope", "keys:read", "--expires-in-days", "30", "--network", "203.0.113.0/24"]
+
+    key = json.loads(run("keys", "create", "--partner", partner, "--name", "x", "--mode", "test", *wish, "--json")[1])
+
+    listed = json.loads(run("keys", "list", "--partner", partner, "--json")[1])
+    assert key["key"].startswith("gp_test_")
+    assert (listed["mode"], listed["scopes"], listed["networks"]) == ("TEST", ["keys:read", "payments:read"], ["203.0.113.0/24"])
+    lasts = datetime.fromisoformat(listed["expiresAt"]) - datetime.fromisoformat(listed["createdAt"])
+    assert lasts == timedelta(days=30)
+    assert "203.0.113.0/24" in run("keys", "list", "--partner", partner)[1]
+    assert run("keys", "check", given=key["key"])[0] == 0, "from where it may be used is not asked of the staff"
+    assert run("keys", "revoke", "--partner", partner, key["id"]) == (0, "Revoked.\n", "")
+
+
+@pytest.mark.parametrize("wrong", [["--network", "203.0.113.7/24"], ["--scope", "money:take"], ["--expires-in-days", "0"]])
+def test_a_key_with_a_bad_wish_is_not_made(run: Run, wrong: list[str]) -> None:
+    partner = json.loads(run("partners", "create", "--name", "FicMart", "--json")[1])["id"]
+
+    code, out, err = run("keys", "create", "--partner", partner, "--name", "x", *wrong)
+
+    assert code in (1, 2)
+    assert (out, "Error: " in err) == ("", True)
+    assert run("keys", "list", "--partner", partner, "--json")[1] == ""
+
+
+def test_a_partner_is_given_a_tier_suspended_and_resumed(run: Run) -> None:
+    partner = json.loads(run("partners", "create", "--name", "FicMart", "--tier", "TRIAL", "--json")[1])
+    keys = [
+        json.loads(run("keys", "create", "--partner", partner["id"], "--name", "x", "--mode", mode, "--json")[1])["key"]
+        for mode in ("live", "test")
+    ]
+
+    def listed() -> Any:
+        rows = [json.loads(line) for line in run("partners", "list", "--json")[1].splitlines()]
+        return next(each for each in rows if each["id"] == partner["id"])
+
+    at_first = listed()
+    assert run("partners", "set-tier", partner["id"], "enterprise") == (0, "The tier is ENTERPRISE.\n", "")
+    assert run("partners", "suspend", partner["id"]) == (0, "Suspended.\n", "")
+    suspended, refused = listed(), [run("keys", "check", given=key) for key in keys]
+    assert run("partners", "suspend", partner["id"])[0] == 0
+    suspended_again = listed()
+    assert run("partners", "resume", partner["id"]) == (0, "Resumed.\n", "")
+
+    assert (at_first["tier"], at_first["suspendedAt"]) == ("TRIAL", None)
+    assert (suspended["tier"], bool(suspended["suspendedAt"])) == ("ENTERPRISE", True)
+    assert suspended_again == suspended
+    assert all(code == 1 and "suspended" in err for code, _, err in refused)
+    assert [run("keys", "check", given=key)[0] for key in keys] == [0, 0]
+    assert listed() == {**at_first, "tier": "ENTERPRISE"}
+
+
+@pytest.mark.parametrize("command", [("set-tier", "TRIAL"), ("suspend",), ("resume",)], ids=lambda each: each[0])
+@pytest.mark.parametrize("unknown", ["ptn_00000000000000000000000005", "FicMart"])
+def test_nobody_is_not_changed(run: Run, command: tuple[str, ...], unknown: str) -> None:
+    code, out, err = run("partners", command[0], unknown, *command[1:])
+
+    assert (code, out) == (1, "")
+    assert "no partner with this id" in err
 
 
 def test_people_get_tables_and_sentences(run: Run) -> None:
