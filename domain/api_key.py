@@ -17,6 +17,7 @@ PREFIX_LENGTH = len(PREFIX_OF[Mode.LIVE])
 SECRET_LENGTH = 32  # base 62: 190 bits
 CHECKSUM_LENGTH = 6  # 62^6 > 2^32: a CRC32
 SHOWN_LENGTH = PREFIX_LENGTH + 4  # of a key in lists: enough to tell one's keys apart, useless to anyone else
+SHOWN_NETWORKS = 8  # of a key in the audit log, whose notes have 1,000 characters: a network takes 43 at most
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -47,6 +48,16 @@ class ApiKey:
 def network_of(text: str) -> Network:
     """A network in CIDR notation. Raises ValueError."""
     return ip_network(text)
+
+
+def account_of(key: ApiKey) -> str:
+    """What a key may do, in a line for the audit log."""
+    said = [f"{len(key.scopes)} scopes: {' '.join(sorted(key.scopes))}"]
+    if key.expires_at is not None:
+        said.append(f"until {key.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+    if key.networks:
+        said.append(f"from {' '.join(map(str, key.networks[:SHOWN_NETWORKS]))}{' …' if key.networks[SHOWN_NETWORKS:] else ''}")
+    return "; ".join(said)
 
 
 def new_api_key(mode: Mode, randomness: int) -> str:

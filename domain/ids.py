@@ -22,6 +22,7 @@ class IdKind(StrEnum):
     ATTEMPT = "att"
     EVENT = "evt"
     RECONCILIATION = "rec"
+    AUDIT_ENTRY = "aud"
 
 
 _KINDS = {kind.value: kind for kind in IdKind}

@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.answer import InsufficientScope, KeyNotUsable, LimitReached, NotFound, Refusal
-from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
+from domain.api_key import SHOWN_LENGTH, ApiKey, account_of, hash_api_key, new_api_key
+from domain.audit import UNKNOWN_ORIGIN, AuditEntry, Origin, entry_of_request
 from domain.caller import Caller
 from domain.fingerprint import fingerprint_of_change
+from domain.ids import IdKind, encode_id
 from domain.key_request import MAX_KEYS, CreateKey, RevokeKey, RotateKey
 from domain.key_rotation import key_from_document, key_to_document, replaced, successor, why_not_rotated
 from domain.partner import Mode
 from gateway.once import Asked, Document, Done, do_once
 from gateway.world import World
 from persistence import api_keys
+from persistence.audit import record
 from persistence.database import Database, Transaction
 
 KEY_PATH = ("input", "apiKeyId")
+
+CHANGED = {"createApiKey": "key.created", "rotateApiKey": "key.rotated", "revokeApiKey": "key.revoked"}  # in the audit log
 
 Act = Callable[[Transaction], Awaitable[Document | Refusal]]
 
@@ -52,7 +57,7 @@ class Keyring:
         self._fingerprint_secret = fingerprint_secret
         self._announce = announce
 
-    async def create(self, caller: Caller, request: CreateKey) -> KeyAnswer | Refusal:
+    async def create(self, caller: Caller, request: CreateKey, origin: Origin = UNKNOWN_ORIGIN) -> KeyAnswer | Refusal:
         """A new key of the caller's mode. Raises DatabaseAway; then repeat with the same idempotency key."""
         secret = self._new_secret(caller.mode)
 
@@ -73,9 +78,9 @@ class Keyring:
             await api_keys.insert_api_key(tx, key, hash_api_key(secret, self._pepper))
             return {"key": key_to_document(key)}
 
-        return self._answered(caller, await self._once(caller, "createApiKey", request, act), secret)
+        return self._answered(caller, await self._once(caller, "createApiKey", request, origin, act), secret)
 
-    async def rotate(self, caller: Caller, request: RotateKey) -> KeyAnswer | Refusal:
+    async def rotate(self, caller: Caller, request: RotateKey, origin: Origin = UNKNOWN_ORIGIN) -> KeyAnswer | Refusal:
         """A key's successor; both work for the overlap. Raises DatabaseAway; then repeat with the same idempotency key."""
         secret = self._new_secret(caller.mode)
 
@@ -95,9 +100,9 @@ class Keyring:
             await api_keys.end_api_key(tx, old)
             return {"key": key_to_document(new), "replaced": key_to_document(old)}
 
-        return self._answered(caller, await self._once(caller, "rotateApiKey", request, act), secret)
+        return self._answered(caller, await self._once(caller, "rotateApiKey", request, origin, act), secret)
 
-    async def revoke(self, caller: Caller, request: RevokeKey) -> KeyAnswer | Refusal:
+    async def revoke(self, caller: Caller, request: RevokeKey, origin: Origin = UNKNOWN_ORIGIN) -> KeyAnswer | Refusal:
         """End a key at once; a revoked one stays as it is. Raises DatabaseAway; then repeat with the same idempotency key."""
 
         async def act(tx: Transaction) -> Document | Refusal:
@@ -106,9 +111,11 @@ class Keyring:
             revoked = await api_keys.revoke_api_key(tx, caller.tenant_id, request.key_id, self._world.now())
             return NotFound(KEY_PATH, "API key") if revoked is None else {"key": key_to_document(revoked)}
 
-        return self._answered(caller, await self._once(caller, "revokeApiKey", request, act), None)
+        return self._answered(caller, await self._once(caller, "revokeApiKey", request, origin, act), None)
 
-    async def _once(self, caller: Caller, kind: str, request: CreateKey | RotateKey | RevokeKey, act: Act) -> Done | Refusal:
+    async def _once(
+        self, caller: Caller, kind: str, request: CreateKey | RotateKey | RevokeKey, origin: Origin, act: Act
+    ) -> Done | Refusal:
         fingerprint = fingerprint_of_change(kind, request.content, self._fingerprint_secret)
         asked = Asked(request.idempotency_key, kind, fingerprint)
         async with self._database.tenant(caller.tenant_id) as tx:
@@ -121,7 +128,23 @@ class Keyring:
                     return KeyNotUsable(caller.key.id, "The key of this request has just been revoked.")
                 return await act(tx)
 
-            return await do_once(tx, caller.tenant_id, asked, self._world.now(), locked)
+            done = await do_once(tx, caller.tenant_id, asked, self._world.now(), locked)
+            if isinstance(done, Done) and not done.replayed:
+                await record(tx, caller.tenant_id, [self._entry(caller, asked, origin, done)])
+            return done
+
+    def _entry(self, caller: Caller, asked: Asked, origin: Origin, done: Done) -> AuditEntry:
+        key = key_from_document(caller.tenant_id, done.answer["key"])
+        old = key_from_document(caller.tenant_id, done.answer["replaced"]) if "replaced" in done.answer else None
+        return entry_of_request(
+            self._world.new_uuid(),
+            self._world.now(),
+            origin,
+            CHANGED[asked.kind],
+            subject=encode_id(IdKind.API_KEY, (old or key).id),
+            idempotency_key=asked.idempotency_key,
+            note=f"replaced by {encode_id(IdKind.API_KEY, key.id)}; {account_of(key)}" if old else account_of(key),
+        )
 
     def _answered(self, caller: Caller, done: Done | Refusal, secret: str | None) -> KeyAnswer | Refusal:
         if not isinstance(done, Done):

@@ -67,7 +67,9 @@ async def create_api_key(info: Info, input: inputs.CreateApiKeyInput) -> CreateA
         input.idempotency_key, input.name, input.scopes, given(input.expires_at), given(input.allowed_networks) or ()
     )
     request = parse_create_key(raw, context.caller.key, context.world.now())
-    answer = request if isinstance(request, InvalidInput) else await context.keyring.create(context.caller, request)
+    answer = (
+        request if isinstance(request, InvalidInput) else await context.keyring.create(context.caller, request, context.origin)
+    )
     if not isinstance(answer, KeyAnswer):
         return cast(CreateApiKeyResult, error_of(answer))
     return CreateApiKeyPayload(api_key=api_key_of(answer.key), secret=answer.secret, replayed=answer.replayed)
@@ -78,7 +80,9 @@ async def rotate_api_key(info: Info, input: inputs.RotateApiKeyInput) -> RotateA
     overlap_s = given(input.overlap_s)
     request = parse_rotate_key(input.idempotency_key, input.api_key_id, DEFAULT_OVERLAP_S if overlap_s is None else overlap_s)
     context = info.context
-    answer = request if isinstance(request, InvalidInput) else await context.keyring.rotate(context.caller, request)
+    answer = (
+        request if isinstance(request, InvalidInput) else await context.keyring.rotate(context.caller, request, context.origin)
+    )
     if not isinstance(answer, KeyAnswer):
         return cast(RotateApiKeyResult, error_of(answer))
     assert answer.replaced is not None, "a rotation has an old key"
@@ -91,7 +95,9 @@ async def revoke_api_key(info: Info, input: inputs.RevokeApiKeyInput) -> RevokeA
     """End a key at once."""
     request = parse_revoke_key(input.idempotency_key, input.api_key_id)
     context = info.context
-    answer = request if isinstance(request, InvalidInput) else await context.keyring.revoke(context.caller, request)
+    answer = (
+        request if isinstance(request, InvalidInput) else await context.keyring.revoke(context.caller, request, context.origin)
+    )
     if not isinstance(answer, KeyAnswer):
         return cast(RevokeApiKeyResult, error_of(answer))
     return RevokeApiKeyPayload(api_key=api_key_of(answer.key), replayed=answer.replayed)

@@ -7,6 +7,7 @@ from domain.partner import Mode, tenant_of
 from domain.scope import Scope
 from resolvers.api_keys import api_key
 from resolvers.asking import insist_on
+from resolvers.audit import audit_entry
 from resolvers.context import Info
 from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
@@ -34,5 +35,8 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         case (IdKind.RECONCILIATION, value):
             insist_on(info.context, Scope.PAYMENTS_READ)
             return await reconciliation_run(info, value)
+        case (IdKind.AUDIT_ENTRY, value):
+            insist_on(info.context, Scope.AUDIT_READ)
+            return await audit_entry(info, value)
         case _:
             return None

@@ -5,12 +5,13 @@ from typing import Annotated
 import strawberry
 
 from domain.scope import Scope
-from resolvers import api_keys, nodes, payments, reconciliation, viewer
+from resolvers import api_keys, audit, nodes, payments, reconciliation, viewer
 from resolvers.asking import asks
 from resolvers.context import Info
 from resolvers.given import given
 from schema import inputs
 from schema.api_key import ApiKeyConnection, CreateApiKeyResult, RevokeApiKeyResult, RotateApiKeyResult
+from schema.audit import AuditEntryConnection, AuditFilter
 from schema.connection import PaymentConnection
 from schema.node import Node
 from schema.order import OrderPayment
@@ -75,6 +76,18 @@ class Query:
         self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
     ) -> ApiKeyConnection:
         return await api_keys.api_keys(info, first=given(first), after=given(after))
+
+    @asks(Scope.AUDIT_READ, "Who changed what, from where and when: keys, our operators, the reconciliation. Newest first.")
+    async def audit_log(
+        self,
+        info: Info,
+        first: inputs.First = strawberry.UNSET,
+        after: inputs.After = strawberry.UNSET,
+        filter: Annotated[  # noqa: A002
+            AuditFilter | None, strawberry.argument(description="Which entries; all without it.")
+        ] = strawberry.UNSET,
+    ) -> AuditEntryConnection:
+        return await audit.audit_log(info, first=given(first), after=given(after), where=given(filter))
 
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 import strawberry
 
+from domain.audit import ActorKind
 from domain.card import CardBrand
 from domain.discrepancy import DiscrepancyKind, Remedy
 from domain.order import ShipReason
@@ -227,5 +228,15 @@ _publish(
         Scope.EVENTS_READ: "Read and follow events.",
         Scope.USAGE_READ: "See what was used.",
         Scope.AUDIT_READ: "Read the audit log.",
+    },
+)
+_publish(
+    ActorKind,
+    "AuditActorKind",
+    "What kind of actor did something.",
+    {
+        ActorKind.API_KEY: "One of your keys, by a mutation.",
+        ActorKind.OPERATOR: "One of our operators.",
+        ActorKind.RECONCILIATION: "The comparison with the bank's books.",
     },
 )

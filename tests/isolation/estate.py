@@ -33,6 +33,7 @@ class Estate:
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     idempotency_keys: list[str] = field(default_factory=list)
     run_id: str = ""
+    entry_id: str = ""
     cursors: dict[str, str] = field(default_factory=dict)  # of the first edge of each connection
     times: dict[str, datetime] = field(default_factory=dict)
     marks: set[str] = field(default_factory=set)
@@ -42,6 +43,7 @@ FURNITURE = """
 {
   viewer { apiKey { id } }
   payments(first: 100) { edges { cursor } }
+  auditLog { edges { cursor node { id } } }
   reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
 }
 """
@@ -88,7 +90,9 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
     estate.key_id = have["viewer"]["apiKey"]["id"]
     run = have["reconciliation"]["edges"][0]
     estate.run_id = run["node"]["id"]
+    estate.entry_id = have["auditLog"]["edges"][0]["node"]["id"]
     estate.cursors = {
+        "audit log": have["auditLog"]["edges"][0]["cursor"],
         "payments": have["payments"]["edges"][0]["cursor"],
         "the last of payments": have["payments"]["edges"][-1]["cursor"],
         "reconciliation": run["cursor"],

@@ -66,6 +66,10 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "RotateApiKeyInput.apiKeyId": [_id(victim.spare_key_id)],
         "RevokeApiKeyInput.idempotencyKey": [Pair(victim.idempotency_keys[6], "nobody's key 7")],
         "RevokeApiKeyInput.apiKeyId": [_id(victim.spare_key_id)],
+        "Query.auditLog(after:)": [Pair(victim.cursors["audit log"], victim.cursors["audit log"])],  # a number: everybody's alike
+        "AuditFilter.subject": [
+            Pair({"subject": each}, {"subject": neighbour(each)}) for each in (payment["id"], victim.spare_key_id)
+        ],
     }
 
 
@@ -89,7 +93,7 @@ def _filters(victim: Estate) -> dict[str, list[Pair]]:
 def _ids(victim: Estate, asker: Estate) -> list[str]:
     partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
     others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
-    return [*others, victim.key_id, victim.run_id, *(each["id"] for each in victim.payments.values())]
+    return [*others, victim.key_id, victim.run_id, victim.entry_id, *(each["id"] for each in victim.payments.values())]
 
 
 def _id(public_id: str) -> Pair:
