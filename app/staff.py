@@ -11,8 +11,9 @@ from uuid import UUID
 from app.authentication import Authentication
 from app.keys import API_KEYS, key_for
 from app.settings import KeySettings, OwnerSettings, secret_bytes
+from app.staff_entries import staff_entry
 from domain.access import Unauthenticated
-from domain.api_key import SHOWN_LENGTH, ApiKey, Network, hash_api_key, new_api_key
+from domain.api_key import SHOWN_LENGTH, ApiKey, Network, account_of, hash_api_key, new_api_key
 from domain.caller import Caller
 from domain.ids import IdKind, decode_id_of, encode_id
 from domain.partner import Mode, mode_of, tenant_of
@@ -21,6 +22,7 @@ from domain.tier import TierName
 from gateway.world import real_world
 from persistence import api_keys
 from persistence import partners as partner_rows
+from persistence.audit import record, record_for
 from persistence.database import Database, Transaction
 from persistence.wakeups import announce_access_once
 
@@ -56,7 +58,9 @@ async def create_partner(settings: OwnerSettings, name: str, tier: TierName = Ti
     world = real_world()
     async with owner_database(settings) as database, database.without_tenant() as tx:
         partner = await partner_rows.insert_partner(tx, partner_id=world.new_uuid(), name=name, created_at=world.now(), tier=tier)
-    return encode_id(IdKind.PARTNER, partner.id)
+        public_id = encode_id(IdKind.PARTNER, partner.id)
+        await record_for(tx, partner.id, [staff_entry(world, "partner.created", public_id, f"tier {tier.value}")])
+    return public_id
 
 
 async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
@@ -77,18 +81,21 @@ async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
 
 async def set_tier(settings: OwnerSettings, partner: str, tier: TierName) -> bool:
     """Give a partner another tier, its sandbox keeps its own; False when there is no such partner."""
-    return await _change_partner(settings, partner, (Mode.LIVE,), lambda tx, ids: partner_rows.set_tier(tx, ids, tier))
+    entry = "partner.tier_set", f"tier {tier.value}"
+    return await _change_partner(settings, partner, (Mode.LIVE,), lambda tx, ids: partner_rows.set_tier(tx, ids, tier), *entry)
 
 
 async def suspend_partner(settings: OwnerSettings, partner: str) -> bool:
     """Serve a partner nothing, its sandbox neither; what is under way goes on. False when there is no such partner."""
     now = real_world().now()
-    return await _change_partner(settings, partner, Mode, lambda tx, ids: partner_rows.suspend_partners(tx, ids, now))
+    return await _change_partner(
+        settings, partner, Mode, lambda tx, ids: partner_rows.suspend_partners(tx, ids, now), "partner.suspended"
+    )
 
 
 async def resume_partner(settings: OwnerSettings, partner: str) -> bool:
     """Serve a partner again; False when there is no such partner."""
-    return await _change_partner(settings, partner, Mode, partner_rows.resume_partners)
+    return await _change_partner(settings, partner, Mode, partner_rows.resume_partners, "partner.resumed")
 
 
 async def _change_partner(
@@ -96,14 +103,22 @@ async def _change_partner(
     partner: str,
     modes: Iterable[Mode],
     change: Callable[[Transaction, list[UUID]], Awaitable[int]],
+    action: str,
+    note: str = "",
 ) -> bool:
-    """Change a partner's rows in one transaction, then tell every process."""
+    """Change a partner's rows in one transaction, with an entry in each tenant's audit log; then tell every process."""
     partner_id = decode_id_of(IdKind.PARTNER, partner)
     if partner_id is None:
         return False
     tenants = [tenant_of(partner_id, mode) for mode in modes]
     async with owner_database(settings) as database, database.without_tenant() as tx:
         changed = await change(tx, tenants)
+        for tenant_id in tenants if changed else []:
+            await record_for(
+                tx,
+                tenant_id,
+                [staff_entry(real_world(), action, encode_id(IdKind.PARTNER, tenant_of(partner_id, Mode.LIVE)), note)],
+            )
     if changed:
         await _announce(settings, tenants)
     return changed > 0
@@ -131,7 +146,9 @@ async def create_key(settings: KeySettings, partner: str, name: str, grant: Gran
         if await partner_rows.get_partner(tx, key.tenant_id) is None:
             return None
         await api_keys.insert_api_key(tx, key, hash_api_key(secret, pepper))
-    return {"id": encode_id(IdKind.API_KEY, key.id), "key": secret}
+        public_id = encode_id(IdKind.API_KEY, key.id)
+        await record(tx, key.tenant_id, [staff_entry(world, "key.created", public_id, account_of(key))])
+    return {"id": public_id, "key": secret}
 
 
 async def list_keys(settings: OwnerSettings, partner: str) -> list[dict[str, Any]] | None:
@@ -180,6 +197,8 @@ async def revoke_key(settings: OwnerSettings, partner: str, key: str) -> bool:
             tenant_id = tenant_of(partner_id, mode)
             async with database.tenant(tenant_id) as tx:
                 revoked = await api_keys.revoke_api_key(tx, tenant_id, key_id, real_world().now())
+                if revoked is not None:
+                    await record(tx, tenant_id, [staff_entry(real_world(), "key.revoked", key)])
             if revoked is not None:
                 await _announce(settings, [key_id])
                 return True

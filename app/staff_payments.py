@@ -1,7 +1,5 @@
 """What the platform's staff does with payments that need a human, with the owner's login: find them, look into them, settle them."""
 
-import os
-import pwd
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from uuid import UUID
 
 from app.settings import OwnerSettings
 from app.staff import owner_database
+from app.staff_entries import operator
 from domain.audit import AuditEntry
 from domain.dossier import Dossier
 from domain.ids import IdKind, decode_id_of
@@ -155,14 +154,7 @@ async def records(settings: OwnerSettings) -> AsyncIterator[Database]:
 
 def word_of(settlement: Settlement, by: str, note: str) -> Word:
     """What an operator says, with the login of this machine beside the name that was given: the one is a claim, the other is not."""
-    return Word(settlement, f"{by} (login {_login()})", note)
-
-
-def _login() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name  # not what the environment says, which anybody may set
-    except KeyError:  # a container's user without a name
-        return str(os.getuid())
+    return Word(settlement, operator(by), note)
 
 
 async def tenants_of(database: Database, partner: str | None) -> list[UUID] | None:

@@ -32,6 +32,7 @@ RECORDED = f"""
     returning id
 """
 _RECORD = text(RECORDED)
+_AS_TENANT = text("select set_config('app.tenant_id', :tenant_id, true)")  # row security binds an owner who is no superuser
 # Ids are in the order of time, so the primary key serves the newest entries first.
 _NEWEST = f"""
     select {COLUMNS} from audit_log
@@ -48,6 +49,12 @@ async def record(tx: Transaction, tenant_id: UUID, entries: Sequence[AuditEntry]
     So nothing comes after it but `append_events`: whoever takes both locks takes them in this order, and holds them for a moment.
     """
     await tx.execute(_RECORD, recorded(tenant_id, entries))
+
+
+async def record_for(tx: Transaction, tenant_id: UUID, entries: Sequence[AuditEntry]) -> None:
+    """The same in a transaction of no tenant, or of several one after the other. Needs the owner's login."""
+    await tx.execute(_AS_TENANT, {"tenant_id": str(tenant_id)})
+    await record(tx, tenant_id, entries)
 
 
 def recorded(tenant_id: UUID, entries: Sequence[AuditEntry]) -> dict[str, object]:
