@@ -21,7 +21,7 @@ from strawberry.types.execution import ExecutionContext
 
 from app.cost import DocumentCost, OperationCost, UnknownOperation
 from app.document_limits import DocumentLimits
-from resolvers.root import Mutation, Query
+from resolvers.root import Mutation, Query, Subscription
 from schema.scalars import SCALARS
 
 MAX_TOKENS = 2_000  # introspection has some 400; graphql-core's check of overlapping fields takes 0.1 s for so many
@@ -119,6 +119,7 @@ def build_schema() -> strawberry.Schema:
     return ApiSchema(
         Query,
         Mutation,
+        Subscription,
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[Documents],
     )

@@ -145,7 +145,7 @@ class GraphQLEndpoint:
             return _weather(media_type, weather)
         body: dict[str, Any] = {}
         if errors:
-            body["errors"] = [self._public(each) for each in errors]
+            body["errors"] = [self.public_error(each) for each in errors]
         refused_before_execution = result.data is None and all(each.path is None for each in errors)
         if not refused_before_execution:
             body["data"] = result.data
@@ -157,7 +157,7 @@ class GraphQLEndpoint:
             status = 500
         return _json(media_type, body | {"extensions": admitted.extensions}, status, admitted.headers)
 
-    def _public(self, error: GraphQLError) -> dict[str, Any]:
+    def public_error(self, error: GraphQLError) -> dict[str, Any]:
         """An error as the client may see it. Bugs of ours are logged under an id and show nothing else."""
         original = error.original_error
         if isinstance(original, _WEATHER):

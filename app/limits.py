@@ -1,5 +1,6 @@
 """What stands between a request that was read and its execution: what it costs, and whether it may run now. docs/limits.md."""
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from graphql import GraphQLSchema, OperationType
 
-from app.cost import LEAST, MAX_COST, Variables
+from app.cost import EVENT, LEAST, MAX_COST, Variables
 from app.graphql import cost_of
 from app.limiter import Limiter, Verdict
 from domain.caller import Caller
@@ -89,6 +90,13 @@ class Limits:
         elif not admitted.is_dry:
             self.charged += admitted.extensions["cost"]["requested"]
         return admitted
+
+    async def pace(self, caller: Caller) -> None:
+        """Charge an event of a stream. Nothing is dropped: whoever has used up the rate gets it when it fits again."""
+        while not (verdict := await self._limiter.charge(caller, EVENT)).admitted:
+            self.turned_away["EVENT_WAITED"] += 1
+            await asyncio.sleep(verdict.retry_after_ms / 1000)
+        self.charged += EVENT
 
     async def _admit(
         self, caller: Caller, text: str, name: str | None, variables: Variables | None, is_dry: bool

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.failpoints import reach_for
-from app.main import open_house
+from app.house import open_house
 from app.settings import WorkSettings
 from domain.partner import Mode, Partner, mode_of
 from domain.reconciliation import ReportLine, Run

@@ -11,6 +11,11 @@ HEADER = "X-Request-Id"
 RANDOM_BITS = 80  # among all requests of a century no two are alike
 
 
+def new_request_id(random_bits: Callable[[int], int]) -> str:
+    """A new one: `req_` and 20 hexadecimal digits."""
+    return f"req_{random_bits(RANDOM_BITS):020x}"
+
+
 class RequestId:
     """Pure ASGI: sets `request.state.request_id`, and the header of the answer. `random_bits(n)` gives n of them."""
 
@@ -22,7 +27,7 @@ class RequestId:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{self._random_bits(RANDOM_BITS):020x}"
+        request_id = new_request_id(self._random_bits)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:

@@ -6,7 +6,7 @@ import signal
 from datetime import timedelta
 
 from app.failpoints import reach_for
-from app.main import open_house
+from app.house import open_house
 from app.settings import WorkSettings
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
 from gateway.reaper import REAP_EVERY_S, Reaper

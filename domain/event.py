@@ -44,6 +44,14 @@ class Event:
     idempotency_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event at its place in the partner's sequence, which counts 1, 2, 3 … without a gap, in the order of the commits."""
+
+    sequence: int
+    event: Event
+
+
 def event_of(event_id: UUID, previous: PaymentState | None, payment: Payment, idempotency_key: str | None) -> Event:
     """The event of a payment that came from `previous` (None: it is new) into its present state."""
     return Event(event_id, EVENT_OF[payment.state], payment.reached[payment.state], payment, previous, idempotency_key)

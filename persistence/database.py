@@ -6,7 +6,7 @@ and the transaction is ours. `SET LOCAL` and not `set_config()`: a distributed P
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, cast
 from uuid import UUID
@@ -39,6 +39,7 @@ SESSION_SETTINGS = {
 }
 
 Transaction = AsyncConnection
+APPENDED = "partner-api: events were appended for"  # in a connection's `info`, until its transaction ends: the tenant
 
 
 class DatabaseAway(Exception):
@@ -79,6 +80,7 @@ class Database:
         self._pool_size, self._wait_s = pool_size, pool_wait_s
         self._turns = asyncio.Semaphore(max(pool_size - KEPT_FOR_PROMISES, 1))
         self._waiting = 0
+        self.on_events: Callable[[UUID], None] = lambda _: None  # hears of each tenant whose events were committed
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
@@ -171,8 +173,11 @@ class Database:
         try:
             connection, driver = await self._begin(f"BEGIN; {setting}" if setting else "BEGIN")
             try:
+                connection.info.pop(APPENDED, None)
                 yield connection
                 await driver.execute("COMMIT")
+                if (tenant_id := connection.info.pop(APPENDED, None)) is not None:
+                    self.on_events(tenant_id)
             except BaseException as error:
                 # Shielded: a cancelled caller must not leave its tenant on a connection that goes back to the pool.
                 await asyncio.shield(_rollback(connection, driver, broken=is_weather(error)))

@@ -1,16 +1,18 @@
 """The log of events: append-only, one gapless sequence for each tenant, in the order of the commits."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from domain.audit import AuditEntry
-from domain.event import Event
-from domain.receipt import to_document
+from domain.event import Event, EventType, LoggedEvent
+from domain.payment import PaymentState
+from domain.receipt import from_document, to_document
 from persistence.audit import RECORDED, record, recorded
-from persistence.database import Transaction
+from persistence.database import APPENDED, Transaction
 
 # The tenant's counter is locked from here to the commit, which makes the sequence gapless and in commit order. So this is the
 # last statement of a transaction: nobody waits for the lock longer than a commit takes. With entries of the audit log in front of it,
@@ -34,12 +36,24 @@ _APPEND_BOTH = text(
     _APPEND.format(first=f"with recorded as ({RECORDED}),", after="from (select count(*) from recorded) as done where true")
 )
 
+_COLUMNS = "sequence, id, type, occurred_at, previous_state, idempotency_key, payment"
+_PAGE = text(f"""
+    select {_COLUMNS} from events where tenant_id = :tenant_id and sequence > :after
+        and (cast(:types as text[]) is null or type = any(cast(:types as text[])))
+    order by sequence limit :limit
+""")
+_GET = text(f"select {_COLUMNS} from events where tenant_id = :tenant_id and id = :id")
+_LAST = text("select last from event_sequences where tenant_id = :tenant_id")
+MAX_PAGE = 500  # events of a page: a kilobyte each
+
 
 async def append_events(tx: Transaction, tenant_id: UUID, events: Sequence[Event], entries: Sequence[AuditEntry] = ()) -> None:
     """Give events the tenant's next sequence numbers, in the order given, and append entries to the audit log before.
 
-    The last statement of its transaction.
+    The last statement of its transaction. Whoever follows the tenant's events is told when it has committed.
     """
+    if events:
+        tx.info[APPENDED] = tenant_id
     parameters = {
         "tenant_id": tenant_id,
         "id": [event.id for event in events],
@@ -56,3 +70,30 @@ async def append_events(tx: Transaction, tenant_id: UUID, events: Sequence[Event
         await record(tx, tenant_id, entries)
     elif events:
         await tx.execute(_APPEND_EVENTS, parameters)
+
+
+async def page_of_events(
+    tx: Transaction, tenant_id: UUID, *, after: int, limit: int, types: Sequence[EventType] | None = None
+) -> list[LoggedEvent]:
+    """The tenant's events behind this sequence number, oldest first; of some types or of all."""
+    assert 0 <= limit <= MAX_PAGE
+    wanted = None if types is None else [each.value for each in types]
+    rows = await tx.execute(_PAGE, {"tenant_id": tenant_id, "after": after, "types": wanted, "limit": limit})
+    return [_logged(row) for row in rows]
+
+
+async def get_event(tx: Transaction, tenant_id: UUID, event_id: UUID) -> LoggedEvent | None:
+    """One event by its id, or None where the tenant has no such event."""
+    row = (await tx.execute(_GET, {"tenant_id": tenant_id, "id": event_id})).one_or_none()
+    return None if row is None else _logged(row)
+
+
+async def last_sequence(tx: Transaction, tenant_id: UUID) -> int:
+    """The number of the tenant's newest event; 0 when there is none yet."""
+    return int((await tx.execute(_LAST, {"tenant_id": tenant_id})).scalar_one_or_none() or 0)
+
+
+def _logged(row: Row[Any]) -> LoggedEvent:
+    previous = PaymentState(row.previous_state) if row.previous_state else None
+    event = Event(row.id, EventType(row.type), row.occurred_at, from_document(row.payment), previous, row.idempotency_key)
+    return LoggedEvent(row.sequence, event)

@@ -1,5 +1,5 @@
-"""Wake-ups between processes over Redis: an attempt has closed, whoever waits for it may look; a key or a partner has changed,
-whoever remembers it must look again. A lost one delays, it never loses.
+"""Wake-ups between processes over Redis: an attempt has closed, whoever waits for it may look; events were committed, whoever follows
+them may look; a key or a partner has changed, whoever remembers it must look again. A lost one delays, it never loses.
 """
 
 import asyncio
@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -14,6 +15,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 CHANNEL = "partner-api:attempts-closed"
+EVENTS_CHANNEL = "partner-api:events-committed"  # ids of tenants
 ACCESS_CHANNEL = "partner-api:access-changed"  # ids of keys and of tenants
 LOOK_S = 0.5  # how often who waits looks by himself while Redis is away
 LOOK_WITH_REDIS_S = 2.0  # and while it is there: a process can die between its commit and its announcement
@@ -29,7 +31,7 @@ RECONNECT_S, RECONNECT_CAP_S = 0.5, 15.0  # between two tries to reach Redis: do
 log = logging.getLogger(__name__)
 
 
-AccessHeard = Callable[[UUID | None], None]
+Heard = Callable[[UUID | None], None]
 
 
 class RedisWakeups:
@@ -40,7 +42,7 @@ class RedisWakeups:
         self._listener = _client(url, None)  # a listener waits for as long as nothing happens
         self._unsent: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_UNSENT)  # channel and id
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
-        self._access_heard: list[AccessHeard] = []
+        self._heard: dict[str, list[Heard]] = {EVENTS_CHANNEL: [], ACCESS_CHANNEL: []}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.publishing, self.listening = asyncio.Event(), asyncio.Event()
@@ -56,14 +58,19 @@ class RedisWakeups:
             self._wake(attempt_id)
             self._send(CHANNEL, attempt_id)
 
+    def announce_events(self, tenant_id: UUID) -> None:
+        """Tell every process, soon, that events of this tenant were committed. Never blocks, never fails."""
+        self._hear(EVENTS_CHANNEL, tenant_id)
+        self._send(EVENTS_CHANNEL, tenant_id)
+
     def announce_access(self, changed: UUID) -> None:
         """Tell every process, soon, that a key or a tenant is not what it was. Never blocks, never fails."""
-        self._hear_access(changed)
+        self._hear(ACCESS_CHANNEL, changed)
         self._send(ACCESS_CHANNEL, changed)
 
-    def hear_access(self, heard: AccessHeard) -> None:
-        """Be told, from now on, of each key or tenant that has changed; of None when announcements may have been missed."""
-        self._access_heard.append(heard)
+    def hear(self, channel: str, heard: Heard) -> None:
+        """Be told, from now on, of each id on EVENTS_CHANNEL or ACCESS_CHANNEL; of None when announcements may have been missed."""
+        self._heard[channel].append(heard)
 
     @contextlib.contextmanager
     def expect(self, attempt_id: UUID) -> Iterator["Expected"]:
@@ -109,18 +116,19 @@ class RedisWakeups:
                 continue
             while not self._unsent.empty():
                 batch.append(self._unsent.get_nowait())
-            for channel in (ACCESS_CHANNEL, CHANNEL):
-                if ids := " ".join(each for of, each in batch if of == channel):
+            for channel in (ACCESS_CHANNEL, CHANNEL, EVENTS_CHANNEL):
+                # Each once: many events of a tenant are one piece of news.
+                if ids := " ".join(dict.fromkeys(each for of, each in batch if of == channel)):
                     await self._publisher.publish(channel, ids)
 
     async def _listen(self) -> None:
         async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(CHANNEL, ACCESS_CHANNEL)
+            await channel.subscribe(CHANNEL, *self._heard)
             self.listening.set()
             self._wake_all()  # what was announced before can't be heard any more
-            self._hear_access(None)
+            self._hear(ACCESS_CHANNEL, None)
             async for message in channel.listen():
-                hear = self._hear_access if message["channel"] == ACCESS_CHANNEL else self._wake
+                hear = self._wake if message["channel"] == CHANNEL else partial(self._hear, message["channel"])
                 for each in message["data"].split():
                     hear(UUID(each))
 
@@ -143,8 +151,8 @@ class RedisWakeups:
         if not self._unsent.full():
             self._unsent.put_nowait((channel, str(changed)))
 
-    def _hear_access(self, changed: UUID | None) -> None:
-        for heard in self._access_heard:
+    def _hear(self, channel: str, changed: UUID | None) -> None:
+        for heard in self._heard[channel]:
             heard(changed)
 
     def _wake(self, attempt_id: UUID) -> None:
@@ -154,6 +162,7 @@ class RedisWakeups:
     def _wake_all(self) -> None:
         for attempt_id in self._waiting:
             self._wake(attempt_id)
+        self._hear(EVENTS_CHANNEL, None)
 
 
 class Expected:

@@ -1,6 +1,6 @@
 """Who may ask what: each operation states its scope where it is declared, and a key without it gets an error and nothing else."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from typing import Any
 
@@ -14,6 +14,7 @@ from resolvers.context import Context, Info
 SCOPE = "scope"  # under which a field's metadata has what it asks for; None: any key will do
 
 Resolver = Callable[..., Awaitable[Any]]
+Follower = Callable[..., Awaitable[AsyncIterator[Any]]]
 
 
 class Forbidden(GraphQLError):
@@ -48,5 +49,19 @@ def asks(scope: Scope | None, description: str) -> Callable[[Resolver], Strawber
             return await resolver(self, info, **arguments)
 
         return strawberry.field(checked, description=f"{description} Needs the scope `{scope}`.", metadata={SCOPE: scope})
+
+    return declare
+
+
+def follows(scope: Scope, description: str) -> Callable[[Follower], StrawberryField]:
+    """The same for a subscription: the check runs before the stream begins."""
+
+    def declare(resolver: Follower) -> StrawberryField:
+        @wraps(resolver)
+        async def checked(self: object, info: Info, **arguments: object) -> AsyncIterator[Any]:
+            insist_on(info.context, scope)
+            return await resolver(self, info, **arguments)
+
+        return strawberry.subscription(checked, description=f"{description} Needs the scope `{scope}`.", metadata={SCOPE: scope})
 
     return declare

@@ -15,6 +15,7 @@ from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.world import World
 from persistence.database import Database
+from persistence.event_feed import EventFeed
 from persistence.loaders import report_line_loader, standing_loader
 from persistence.reports import LinesWanted
 
@@ -29,6 +30,7 @@ class Context:
     world: World
     keyring: Keyring
     request_id: str
+    feed: EventFeed
 
     @property
     def origin(self) -> Origin:

@@ -9,6 +9,7 @@ from resolvers.api_keys import api_key
 from resolvers.asking import insist_on
 from resolvers.audit import audit_entry
 from resolvers.context import Info
+from resolvers.events import event
 from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
 from resolvers.viewer import own_partner
@@ -38,5 +39,8 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         case (IdKind.AUDIT_ENTRY, value):
             insist_on(info.context, Scope.AUDIT_READ)
             return await audit_entry(info, value)
+        case (IdKind.EVENT, value):
+            insist_on(info.context, Scope.EVENTS_READ)
+            return await event(info, value)
         case _:
             return None

@@ -1,18 +1,21 @@
 """The roots: every operation, its arguments and its description."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import strawberry
 
+from domain.event import EventType
 from domain.scope import Scope
-from resolvers import api_keys, audit, nodes, payments, reconciliation, viewer
-from resolvers.asking import asks
+from resolvers import api_keys, audit, events, nodes, payments, reconciliation, viewer
+from resolvers.asking import asks, follows
 from resolvers.context import Info
 from resolvers.given import given
 from schema import inputs
 from schema.api_key import ApiKeyConnection, CreateApiKeyResult, RevokeApiKeyResult, RotateApiKeyResult
 from schema.audit import AuditEntryConnection, AuditFilter
 from schema.connection import PaymentConnection
+from schema.event import EventConnection, TransactionEvent
 from schema.node import Node
 from schema.order import OrderPayment
 from schema.payment import Payment
@@ -20,6 +23,7 @@ from schema.reconciliation import ReconciliationRunConnection
 from schema.results import AuthorizePaymentResult, CapturePaymentResult, RefundPaymentResult, VoidPaymentResult
 from schema.viewer import Viewer
 
+EventTypes = Annotated[list[EventType] | None, strawberry.argument(description="Only what is of one of these types.")]
 PaymentId = Annotated[strawberry.ID, strawberry.argument(description="A payment's id, `pay_…`.")]
 
 
@@ -89,6 +93,18 @@ class Query:
     ) -> AuditEntryConnection:
         return await audit.audit_log(info, first=given(first), after=given(after), where=given(filter))
 
+    @asks(Scope.EVENTS_READ, "What happened, oldest first: the same events that `transactionEvents` brings live.")
+    async def events(
+        self,
+        info: Info,
+        first: inputs.First = strawberry.UNSET,
+        after: Annotated[
+            str | None, strawberry.argument(description="Only what is behind this event, `evt_…`.")
+        ] = strawberry.UNSET,
+        types: EventTypes = strawberry.UNSET,
+    ) -> EventConnection:
+        return await events.events(info, first=given(first), after=given(after), types=given(types))
+
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
@@ -150,3 +166,22 @@ class Mutation:
         input: Annotated[inputs.RevokeApiKeyInput, strawberry.argument(description="The wish.")],  # noqa: A002
     ) -> RevokeApiKeyResult | None:
         return await api_keys.revoke_api_key(info, input)
+
+
+@strawberry.type(description="What can be followed live, over `graphql-transport-ws` on the same path.")
+class Subscription:
+    @follows(
+        Scope.EVENTS_READ,
+        "Each thing that happens to a payment of yours, in order and without a gap, as soon as it is durable. To go on after a "
+        "cut, give the id of the last event that you have seen.",
+    )
+    async def transaction_events(
+        self,
+        info: Info,
+        after: Annotated[
+            str | None,
+            strawberry.argument(description="The id of an event, `evt_…`: begin right behind it. Without it: from now on."),
+        ] = strawberry.UNSET,
+        types: EventTypes = strawberry.UNSET,
+    ) -> AsyncIterator[TransactionEvent]:
+        return await events.transaction_events(info, after=given(after), types=given(types))

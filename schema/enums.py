@@ -9,6 +9,7 @@ import strawberry
 from domain.audit import ActorKind
 from domain.card import CardBrand
 from domain.discrepancy import DiscrepancyKind, Remedy
+from domain.event import EventType
 from domain.order import ShipReason
 from domain.partner import Mode
 from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
@@ -238,5 +239,19 @@ _publish(
         ActorKind.API_KEY: "One of your keys, by a mutation.",
         ActorKind.OPERATOR: "One of our operators.",
         ActorKind.RECONCILIATION: "The comparison with the bank's books.",
+    },
+)
+_publish(
+    EventType,
+    "EventType",
+    "What happened.",
+    {
+        EventType.PAYMENT_CREATED: "A payment was accepted, and is PENDING.",
+        EventType.PAYMENT_AUTHORIZED: "The bank holds the amount.",
+        EventType.PAYMENT_DECLINED: "The bank refused the authorization.",
+        EventType.PAYMENT_CAPTURED: "The money was taken.",
+        EventType.PAYMENT_VOIDED: "The hold was given up.",
+        EventType.PAYMENT_REFUNDED: "The money was paid back.",
+        EventType.PAYMENT_EXPIRED: "The hold ran out.",
     },
 )

@@ -19,6 +19,7 @@ def serve(host: str, port: int, fd: int | None) -> None:
     import uvicorn  # noqa: PLC0415
 
     from app.cli import allow_many_connections, log_to_stderr  # noqa: PLC0415
+    from app.graphql_ws import MAX_MESSAGE_BYTES  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
     from app.settings import ServeSettings, read_settings  # noqa: PLC0415
 
@@ -33,6 +34,9 @@ def serve(host: str, port: int, fd: int | None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=None,  # the protocol has pings of its own, which browsers' clients see
         proxy_headers=False,  # from where a request came is app.client_address's to say; uvicorn would believe any local peer
         timeout_keep_alive=65,  # longer than the usual proxy's 60 s, so that it is the proxy who closes
         # A request is answered within the outcome's wait; then the bank's calls are drained.

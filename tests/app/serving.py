@@ -13,7 +13,8 @@ import httpx
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from app.main import Transports, create_app
+from app.house import Transports
+from app.main import create_app
 from app.settings import ServeSettings
 from domain.ids import IdKind, decode_id_of
 from gateway.world import World

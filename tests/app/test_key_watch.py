@@ -19,7 +19,7 @@ from domain.caller import Caller
 from domain.partner import Mode, tenant_of
 from persistence.api_keys import revoke_api_key
 from persistence.database import Database, DatabaseAway
-from persistence.wakeups import RedisWakeups, announce_access_once
+from persistence.wakeups import ACCESS_CHANNEL, RedisWakeups, announce_access_once
 from tests.app.serving import Api, serving, settings_for
 from tests.app.test_authentication import PEPPER, statements_of
 
@@ -195,7 +195,7 @@ async def test_a_key_that_is_revoked_in_one_process_is_refused_in_the_other_as_s
         key_id = (await other.ask(VIEWER))["viewer"]["apiKey"]["id"]
         wakeups = other.app.state.house.wakeups
         told = asyncio.Event()
-        wakeups.hear_access(lambda _: told.set())
+        wakeups.hear(ACCESS_CHANNEL, lambda _: told.set())
 
         await one.ask(REVOKE, input={"idempotencyKey": one.fresh("key"), "apiKeyId": key_id})
         await told.wait()

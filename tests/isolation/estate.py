@@ -34,6 +34,7 @@ class Estate:
     idempotency_keys: list[str] = field(default_factory=list)
     run_id: str = ""
     entry_id: str = ""
+    event_id: str = ""  # of the first event
     cursors: dict[str, str] = field(default_factory=dict)  # of the first edge of each connection
     times: dict[str, datetime] = field(default_factory=dict)
     marks: set[str] = field(default_factory=set)
@@ -42,6 +43,7 @@ class Estate:
 FURNITURE = """
 {
   viewer { apiKey { id } }
+  events(first: 1) { nodes { id } }
   payments(first: 100) { edges { cursor } }
   auditLog { edges { cursor node { id } } }
   reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
@@ -88,6 +90,7 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
     wish = {"idempotencyKey": api.fresh("key"), "name": api.fresh("program"), "scopes": ["KEYS_READ"]}
     estate.spare_key_id = (await api.ask(CREATE_KEY, input=wish))["createApiKey"]["apiKey"]["id"]
     estate.key_id = have["viewer"]["apiKey"]["id"]
+    estate.event_id = have["events"]["nodes"][0]["id"]
     run = have["reconciliation"]["edges"][0]
     estate.run_id = run["node"]["id"]
     estate.entry_id = have["auditLog"]["edges"][0]["node"]["id"]

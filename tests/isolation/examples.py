@@ -24,10 +24,11 @@ NOT_A_NAME = {  # texts that name nothing which is kept
 
 @dataclass(frozen=True)
 class Pair:
-    """What to put in the same place, one after the other; the answers must not differ."""
+    """What to put in the same place, one after the other; the answers must not differ. `refused`: both are errors, as nobody's are."""
 
     victims: Any
     nobodys: Any
+    refused: bool = False
 
 
 def neighbour(public_id: str) -> str:
@@ -49,6 +50,8 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "Query.payments(before:)": [_cursor(victim.cursors["the last of payments"])],
         "Query.reconciliation(after:)": [_cursor(victim.cursors["reconciliation"])],
         "ReconciliationRun.discrepancies(after:)": [_line(victim.cursors["discrepancies"])],
+        "Query.events(after:)": [_event(victim.event_id)],
+        "Subscription.transactionEvents(after:)": [_event(victim.event_id)],
         **_filters(victim),
         "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
         "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
@@ -93,11 +96,16 @@ def _filters(victim: Estate) -> dict[str, list[Pair]]:
 def _ids(victim: Estate, asker: Estate) -> list[str]:
     partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
     others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
-    return [*others, victim.key_id, victim.run_id, victim.entry_id, *(each["id"] for each in victim.payments.values())]
+    ids = (victim.key_id, victim.run_id, victim.entry_id, victim.event_id)
+    return [*others, *ids, *(each["id"] for each in victim.payments.values())]
 
 
 def _id(public_id: str) -> Pair:
     return Pair(public_id, neighbour(public_id))
+
+
+def _event(public_id: str) -> Pair:
+    return Pair(public_id, neighbour(public_id), refused=True)
 
 
 def _cursor(text: str) -> Pair:

@@ -30,7 +30,7 @@ class Probe:
     """One place in the schema for a value. `coordinate` names it; `path` leads to it among the arguments of the field."""
 
     coordinate: str
-    operation: str  # query or mutation
+    operation: str  # query, mutation or subscription
     steps: tuple[str, ...]  # the fields that lead to the one with the argument, that one included
     path: tuple[str, ...]
     document: str
@@ -43,7 +43,6 @@ class Probe:
 
 def probes(schema: GraphQLSchema) -> list[Probe]:
     """All there are. Raises AssertionError for a field that no document can reach without an argument on the way."""
-    assert schema.subscription_type is None, "subscriptions take ids as well: let the walk open one with another partner's cursor"
     writer = _Documents(schema)
     found = []
     for parent in schema.type_map.values():
@@ -127,7 +126,8 @@ class _Documents:
         fragments[name] = f"fragment {name} on {name} {{ {' '.join(fields)} }}"
 
     def _find_ways(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        roots = {"query": self._schema.query_type, "mutation": self._schema.mutation_type}
+        schema = self._schema
+        roots = {"query": schema.query_type, "mutation": schema.mutation_type, "subscription": schema.subscription_type}
         ways: dict[str, tuple[str, tuple[str, ...]]] = {root.name: (name, ()) for name, root in roots.items() if root}
         waiting = deque(["Query"])
         while waiting:

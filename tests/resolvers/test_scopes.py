@@ -23,14 +23,14 @@ from domain.scope import ALL_SCOPES, Scope
 from persistence.api_keys import list_api_keys
 from persistence.database import Database
 from resolvers.asking import SCOPE
-from resolvers.root import Mutation, Query
+from resolvers.root import Mutation, Query, Subscription
 from schema.enums import ErrorCode
 from tests.app.serving import Api, mutation
 
 SCHEMA = build_schema(build_api().as_str())
 ASKED = {
     to_camel_case(field.python_name): field.metadata[SCOPE]
-    for root in (Query, Mutation)
+    for root in (Query, Mutation, Subscription)
     for field in root.__strawberry_definition__.fields  # type: ignore[attr-defined]
 }
 OPEN = {"viewer", "node"}  # `node` asks for the scope of what is named
@@ -74,6 +74,13 @@ def api_with(api: Api, make_key: Callable[..., Awaitable[str]]) -> Callable[...,
 def forbidden(scope: Scope) -> dict[str, str]:
     """An error's extensions."""
     return {"code": "FORBIDDEN", "scope": scope.value}
+
+
+def test_every_subscription_asks_for_a_scope() -> None:
+    """That it is refused without, tests/app/test_graphql_ws.py shows."""
+    assert SCHEMA.subscription_type is not None
+
+    assert [name for name in SCHEMA.subscription_type.fields if not isinstance(ASKED[name], Scope)] == []
 
 
 @pytest.mark.parametrize(("kind", "name"), ROOTS)

@@ -1,0 +1,317 @@
+"""GraphQL over WebSocket: the protocol `graphql-transport-ws`, of the npm package `graphql-ws`, and not its predecessor.
+
+close   why                                                             a client should
+1012    the process stops                                               connect again, and go on behind its last event
+4400    a message that is none of the protocol's                        be mended
+4401    no key or a bad one; a key that was revoked or has run out      use another key
+4403    a good key that is not let in                                   ask our staff
+4406    another subprotocol                                             speak graphql-transport-ws
+4408    no connection_init in time                                      send it first
+4409    an id that is in use on this connection                         count its ids up
+4429    a second connection_init; too many connections with this key    keep to one
+4513    it did not read what it was sent                                read faster, and go on behind its last event
+
+Whatever is wrong with one operation is an `error` for that one; the others on the connection go on.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+
+from app.authentication import Authentication
+from app.client_address import client_address
+from app.graphql_http import Unservable
+from app.limits import Charged, Limits, TurnedAway
+from domain.access import NOT_FOR_YOU, Refused, Unauthenticated
+from domain.api_key import Network
+from domain.caller import Caller
+from resolvers.context import Context
+
+SUBPROTOCOL = "graphql-transport-ws"
+MAX_MESSAGE_BYTES = 256 * 1024  # as of a request's body
+INIT_S = 10.0  # for the first message; a client sends it with the first packet
+PING_S = 20.0  # a proxy closes what is quiet for a minute; and a client that is gone is noticed
+SEND_S = 10.0  # for the client to take a message when the network's buffers are full
+CLOSE_S = 20.0  # and then for the buffers to take the close frame: who reads on by then learns why, others see the connection end
+MAX_OPERATIONS = 50  # of a connection; a dashboard has a handful
+MAX_CONNECTIONS_OF_A_KEY = 1_000  # in this process, some 50 kB each
+
+log = logging.getLogger(__name__)
+
+
+class Close(IntEnum):
+    """Why a connection was closed; see this file's beginning."""
+
+    BAD_MESSAGE = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    SUBPROTOCOL = 4406
+    INIT_TIMEOUT = 4408
+    ID_IN_USE = 4409
+    TOO_MANY = 4429
+    TOO_SLOW = 4513
+
+
+class _Closed(Exception):
+    """This connection is to be closed by us."""
+
+    def __init__(self, code: Close, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason[:120]  # a close frame holds 123 bytes
+
+
+class Connections:
+    """Serves WebSocket connections. `until_refused` ends when a caller is not let in any more, and says why."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        authentication: Authentication,
+        context_for: Callable[[Caller, str], Context],
+        new_request_id: Callable[[], str],
+        public_error: Callable[[GraphQLError], dict[str, Any]],
+        until_refused: Callable[[Caller], Awaitable[Unauthenticated]],
+        limits: Limits,
+        *,
+        allowed_origins: Sequence[str],
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        self.schema = schema
+        self.authentication = authentication
+        self._context_for = context_for
+        self._new_request_id = new_request_id
+        self.limits = limits
+        self.public_error = public_error
+        self.until_refused = until_refused
+        self._allowed_origins = allowed_origins
+        self._trusted_proxies = trusted_proxies
+        self._of_key: Counter[UUID] = Counter()
+
+    @property
+    def open_with_any_key(self) -> int:
+        """Connections that were let in."""
+        return self._of_key.total()
+
+    def context_of(self, caller: Caller) -> Context:
+        """A new one for each operation. Raises Unservable where the caller can't be served here."""
+        return self._context_for(caller, self._new_request_id())
+
+    async def __call__(self, socket: WebSocket) -> None:
+        """One connection, to its end."""
+        origin = socket.headers.get("origin")
+        if origin is not None and "*" not in self._allowed_origins and origin not in self._allowed_origins:
+            await socket.close()  # before it is accepted: the browser sees a 403
+            return
+        speaks = SUBPROTOCOL in socket.scope["subprotocols"]
+        await socket.accept(SUBPROTOCOL if speaks else None)
+        try:
+            if not speaks:
+                raise _Closed(Close.SUBPROTOCOL, f"We speak {SUBPROTOCOL}.")
+            await self._serve(Connection(self, socket))
+        except _Closed as closed:
+            await _close(socket, closed)
+        except WebSocketDisconnect:
+            pass
+
+    async def _serve(self, connection: "Connection") -> None:
+        caller = await connection.begin(lambda text: self._caller(text, connection.socket))
+        if self._of_key[caller.key.id] >= MAX_CONNECTIONS_OF_A_KEY:
+            raise _Closed(Close.TOO_MANY, "Too many connections with this key.")
+        self._of_key[caller.key.id] += 1
+        try:
+            await connection.serve(caller)
+        finally:
+            self._of_key[caller.key.id] -= 1
+            self._of_key += Counter()  # drops what is at zero
+
+    async def _caller(self, authorization: str, socket: WebSocket) -> Caller:
+        caller = await self.authentication.caller(authorization, client_address(socket, self._trusted_proxies))
+        if isinstance(caller, Refused):
+            raise refused(caller.why)
+        try:
+            self.context_of(caller)
+        except Unservable as error:  # there is no sandbox, say
+            raise _Closed(Close.FORBIDDEN, error.message) from None
+        return caller
+
+
+def refused(why: Unauthenticated) -> _Closed:
+    """The end of a connection that is not let in, or not any more."""
+    return _Closed(Close.FORBIDDEN if why in NOT_FOR_YOU else Close.UNAUTHENTICATED, why.value)
+
+
+class Connection:
+    """One connection: its operations, each a task, and what it has been promised."""
+
+    def __init__(self, house: Connections, socket: WebSocket) -> None:
+        self.socket = socket
+        self._house = house
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._sending = asyncio.Lock()
+
+    async def begin(self, authenticate: Callable[[str], Awaitable[Caller]]) -> Caller:
+        """The first message, which has the key."""
+        try:
+            async with asyncio.timeout(INIT_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise _Closed(Close.INIT_TIMEOUT, "Send connection_init first.") from None
+        if message["type"] != "connection_init":
+            raise _Closed(Close.UNAUTHENTICATED, "Send connection_init first.")
+        payload = message.get("payload")
+        authorization = payload.get("authorization") if isinstance(payload, dict) else None
+        caller = await authenticate(authorization if isinstance(authorization, str) else "")
+        await self._send({"type": "connection_ack"})
+        return caller
+
+    async def serve(self, caller: Caller) -> None:
+        """Until either side ends it. Raises _Closed or WebSocketDisconnect."""
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (self._read(caller, group), self._ping(), self._watch(caller)):
+                    tasks.append(group.create_task(work))
+        except* (_Closed, WebSocketDisconnect) as ends:
+            end = ends.exceptions[0]
+            while isinstance(end, BaseExceptionGroup):
+                end = end.exceptions[0]
+            raise end from None
+
+    async def _read(self, caller: Caller, group: asyncio.TaskGroup) -> None:
+        while True:
+            message = await self._receive()
+            match message:
+                case {"type": "subscribe", "id": str(key), "payload": dict(payload)}:
+                    await self._begin_operation(caller, key, payload, group)
+                case {"type": "complete", "id": str(key)}:
+                    if (task := self._operations.pop(key, None)) is not None:
+                        task.cancel()
+                case {"type": "ping"}:
+                    await self._send({"type": "pong"})
+                case {"type": "pong"}:
+                    pass
+                case {"type": "connection_init"}:
+                    raise _Closed(Close.TOO_MANY, "Too many initialisation requests.")
+                case _:
+                    raise _Closed(Close.BAD_MESSAGE, f"This is no message of {SUBPROTOCOL}.")
+
+    async def _begin_operation(self, caller: Caller, key: str, payload: dict[str, Any], group: asyncio.TaskGroup) -> None:
+        if key in self._operations:
+            raise _Closed(Close.ID_IN_USE, f"Subscriber for {key} already exists")
+        if len(self._operations) >= MAX_OPERATIONS:
+            message = f"A connection has up to {MAX_OPERATIONS} operations at a time. Complete one, or open another connection."
+            await self._send_errors(key, [GraphQLError(message, extensions={"code": "TOO_MANY_OPERATIONS"})])
+            return
+        query, variables, name = payload.get("query"), payload.get("variables"), payload.get("operationName")
+        if not isinstance(query, str) or not isinstance(variables, dict | None) or not isinstance(name, str | None):
+            raise _Closed(Close.BAD_MESSAGE, "A subscribe message's payload is { query, variables, operationName }.")
+        if not query:
+            await self._send_errors(key, [GraphQLError('"query" is empty.', extensions={"code": "BAD_REQUEST"})])
+            return
+        self._operations[key] = group.create_task(self._operate(caller, key, query, variables, name))
+
+    async def _operate(self, caller: Caller, key: str, query: str, variables: dict[str, Any] | None, name: str | None) -> None:
+        """Send an operation's results. Whatever goes wrong in it ends it, and nothing else."""
+        try:
+            context = self._house.context_of(caller)
+            admitted = await self._house.limits.admit(caller, query, name or None, variables, is_dry=False)
+            if isinstance(admitted, TurnedAway):
+                await self._send_errors(key, [_error_of(admitted)])
+                return
+            results = await self._house.schema.stream(
+                query, variable_values=variables, context_value=context, operation_name=name or None
+            )
+            async with aclosing(results):
+                is_first = True
+                async for result in results:
+                    assert isinstance(result, ExecutionResult | PreExecutionError), "we have no @defer"
+                    if isinstance(result, PreExecutionError) or _is_the_end(result):
+                        await self._send_errors(key, result.errors or [])
+                        return
+                    if not is_first:  # the first one is in the price of the operation
+                        await self._house.limits.pace(caller)
+                    await self._send(
+                        {"id": key, "type": "next", "payload": self._payload(result, admitted if is_first else None)}
+                    )
+                    is_first = False
+            if self._operations.pop(key, None) is not None:
+                await self._send({"id": key, "type": "complete"})
+        except (_Closed, WebSocketDisconnect):
+            raise
+        except Exception as error:
+            located = error if isinstance(error, GraphQLError) else GraphQLError(str(error), path=[], original_error=error)
+            await self._send_errors(key, [located])
+        finally:
+            if self._operations.get(key) is asyncio.current_task():
+                del self._operations[key]
+
+    def _payload(self, result: ExecutionResult, charged: Charged | None) -> dict[str, Any]:
+        payload: dict[str, Any] = {"data": result.data}
+        if charged is not None:
+            payload["extensions"] = charged.extensions
+        if result.errors:
+            payload["errors"] = [self._house.public_error(each) for each in result.errors]
+        return payload
+
+    async def _send_errors(self, key: str, errors: Sequence[GraphQLError]) -> None:
+        self._operations.pop(key, None)  # its id is free before the client hears of the end
+        await self._send({"id": key, "type": "error", "payload": [self._house.public_error(each) for each in errors]})
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(PING_S)
+            await self._send({"type": "ping"})
+
+    async def _watch(self, caller: Caller) -> None:
+        raise refused(await self._house.until_refused(caller))
+
+    async def _receive(self) -> dict[str, Any]:
+        message = await self.socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1000))
+        text = message.get("text")
+        try:
+            content = orjson.loads(text) if text is not None and len(text) <= MAX_MESSAGE_BYTES else None
+        except orjson.JSONDecodeError:
+            content = None
+        if not isinstance(content, dict) or not isinstance(content.get("type"), str):
+            raise _Closed(Close.BAD_MESSAGE, f"This is no message of {SUBPROTOCOL}.")
+        return content
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SEND_S), self._sending:
+                await self.socket.send_text(orjson.dumps(message).decode())
+        except TimeoutError:
+            raise _Closed(Close.TOO_SLOW, "You did not read what you were sent. Go on behind your last event.") from None
+
+
+def _error_of(turned_away: TurnedAway) -> GraphQLError:
+    extensions = {"code": turned_away.code, **turned_away.extensions}
+    if turned_away.retry_after_ms is not None:
+        extensions["retryAfterMs"] = turned_away.retry_after_ms
+    return GraphQLError(turned_away.message, extensions=extensions)
+
+
+def _is_the_end(result: ExecutionResult) -> bool:
+    """Whether this is how a stream breaks off: errors of no field. A query whose field failed has a path, and completes."""
+    return result.data is None and bool(result.errors) and all(each.path is None for each in result.errors or [])
+
+
+async def _close(socket: WebSocket, closed: _Closed) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await socket.close(closed.code, closed.reason)
+    except (TimeoutError, WebSocketDisconnect, RuntimeError):  # gone already
+        log.debug("a connection was gone before it was closed: %s", closed.reason)

@@ -1,0 +1,65 @@
+"""Events: what happened, in pages; and live."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from domain.event import EventType
+from domain.ids import IdKind, decode_id_of
+from persistence.events import get_event, page_of_events
+from resolvers.context import Context, Info
+from resolvers.pages import page_size
+from resolvers.refused_argument import RefusedArgument
+from schema.connection import PageInfo
+from schema.event import EventConnection, EventEdge, TransactionEvent, event_of
+
+
+async def events(info: Info, *, first: int | None, after: str | None, types: Sequence[EventType] | None) -> EventConnection:
+    """A page of events, oldest first."""
+    context = info.context
+    limit = page_size("first", first)
+    behind = 0 if after is None else await _sequence_of(context, after)
+    async with context.database.tenant(context.tenant_id) as tx:
+        # One more than wanted tells whether there is more.
+        found = await page_of_events(tx, context.tenant_id, after=behind, limit=limit + 1, types=types)
+    edges = [EventEdge(cursor=node.id, node=node) for node in map(event_of, found[:limit])]
+    page_info = PageInfo(
+        has_next_page=len(found) > limit,
+        has_previous_page=after is not None,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+    return EventConnection(edges=edges, page_info=page_info)
+
+
+async def event(info: Info, event_id: UUID) -> TransactionEvent | None:
+    """One event by its id."""
+    context = info.context
+    async with context.database.tenant(context.tenant_id) as tx:
+        found = await get_event(tx, context.tenant_id, event_id)
+    return None if found is None else event_of(found)
+
+
+async def transaction_events(
+    info: Info, *, after: str | None, types: Sequence[EventType] | None
+) -> AsyncIterator[TransactionEvent]:
+    """The caller's events from now on, or from behind one of them. What is wrong with the arguments is said before the first."""
+    context = info.context
+    behind = None if after is None else await _sequence_of(context, after)
+    wanted = None if types is None else frozenset(types)
+
+    async def follow() -> AsyncIterator[TransactionEvent]:
+        async for logged in context.feed.follow(context.tenant_id, behind):
+            if wanted is None or logged.event.type in wanted:
+                yield event_of(logged)
+
+    return follow()
+
+
+async def _sequence_of(context: Context, after: str) -> int:
+    event_id = decode_id_of(IdKind.EVENT, after)
+    if event_id is not None:
+        async with context.database.tenant(context.tenant_id) as tx:
+            found = await get_event(tx, context.tenant_id, event_id)
+        if found is not None:
+            return found.sequence
+    raise RefusedArgument(["after"], "There is no event of yours with this id; give one from `events` or from a stream.")
