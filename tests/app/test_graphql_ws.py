@@ -4,6 +4,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +14,12 @@ from sqlalchemy import text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app import graphql_ws
+from app.cost import STREAM
 from app.graphql_ws import MAX_OPERATIONS, SUBPROTOCOL
+from domain import caller as caller_module
 from domain.access import Unauthenticated
 from domain.partner import Mode, tenant_of
+from domain.tier import Rate, Tier, TierName
 from persistence.database import Database
 from tests.app.serving import Api, BankLine, serving, settings_for
 from tests.app.sockets import Wire, listening
@@ -361,3 +366,68 @@ async def test_a_subscription_by_post_is_told_where_to_go(api: Api) -> None:
 
     assert response.status_code == 400
     assert "ubscription" in response.json()["errors"][0]["message"]
+
+
+# --- Limits -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_operation_says_what_it_cost(wire: Wire) -> None:
+    await wire.subscribe(VIEWER)
+
+    assert (await wire.receive())["payload"]["extensions"]["cost"]["requested"] >= 1
+
+
+async def test_an_operation_that_is_turned_away_is_its_own_error(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Rate(STREAM - 1, 1, every_s=3600)
+    monkeypatch.setattr(caller_module, "TIERS", {TierName.ENTERPRISE: Tier(small, small, 1, 1)})
+
+    await wire.subscribe(EVENTS)
+    message = await wire.receive()
+    await wire.subscribe(VIEWER)
+    fine = await wire.receive()
+
+    assert message["type"] == "error"
+    (error,) = message["payload"]
+    assert error["extensions"]["code"] == "COST_EXCEEDED"
+    assert fine["type"] == "next"
+
+
+async def test_events_over_the_limit_are_late_and_not_lost(api: Api, live: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+
+    async def pace(caller: Any) -> None:
+        waits.append(caller.tenant_id)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(api.app.state.connections.limits, "pace", pace)
+    payment = await api.payment()
+    (first, *_) = (await api.ask("{ events { nodes { id } } }"))["events"]["nodes"]
+    async with Wire(live) as wire:
+        await wire.init(api.key)
+        await wire.subscribe(EVENTS, after=first["id"])
+        await api.operate("capture", payment["id"])
+        await api.operate("refund", payment["id"])
+        sequences = [(await wire.receive())["payload"]["data"]["transactionEvents"]["sequence"] for _ in range(3)]
+
+    assert sequences == [2, 3, 4]
+    assert waits == [api.tenant] * 2, "the first event is in the price of the subscription"
+
+
+async def test_pacing_waits_until_the_event_fits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections, now_s, slept = api.app.state.connections, [1000.0], list[float]()
+    small = Rate(1, 1, every_s=4)
+    monkeypatch.setattr(caller_module, "TIERS", {TierName.ENTERPRISE: Tier(small, small, 1, 1)})
+    monkeypatch.setattr(api.app.state.limiter, "_monotonic", lambda: now_s[0])
+    monkeypatch.setattr("app.limiter.own_part", lambda tier: (tier.key, tier.partner))
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now_s[0] += seconds
+
+    monkeypatch.setattr("app.limits.asyncio", SimpleNamespace(sleep=sleep))
+    caller = await connections.authentication.caller(f"Bearer {api.key}", ip_address("127.0.0.1"))
+
+    for _ in range(3):
+        await connections.limits.pace(caller)
+
+    assert slept == [4.0, 4.0], "one event at once, and one every four seconds"
