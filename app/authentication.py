@@ -71,6 +71,7 @@ class Authentication:
     def changed(self, what: UUID | None) -> None:
         """A key or a tenant is not what it was: look it up anew. None: any may have changed."""
         self._changes += 1
+        self._looking.clear()  # who comes from now on must not share a look that began before
         if what is None:
             self._known.clear()
             return
@@ -89,7 +90,8 @@ class Authentication:
         return await asyncio.shield(looking)  # whoever leaves must not end it for the others
 
     def _looked(self, key_hash: bytes, done: asyncio.Future[tuple[ApiKey, Partner] | Refused]) -> None:
-        del self._looking[key_hash]
+        if self._looking.get(key_hash) is done:
+            del self._looking[key_hash]
         if not done.cancelled():
             done.exception()  # seen, even when nobody waits any more
 

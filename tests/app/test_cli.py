@@ -142,6 +142,18 @@ def test_nobody_is_not_changed(run: Run, command: tuple[str, ...], unknown: str)
     assert "no partner with this id" in err
 
 
+def test_the_web_server_leaves_it_to_us_from_where_a_request_came(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would believe X-Forwarded-For of any process on this machine."""
+    started: list[dict[str, Any]] = []
+    monkeypatch.setattr("uvicorn.run", lambda _, **options: started.append(options))
+
+    assert run("serve")[0] == 0
+
+    (options,) = started
+    assert options["proxy_headers"] is False
+    assert options["access_log"] is False, "it would log URLs"
+
+
 def test_people_get_tables_and_sentences(run: Run) -> None:
     created = run("partners", "create", "--name", "FicMart for people")[1]
     partner = created.strip().rpartition(" ")[2]

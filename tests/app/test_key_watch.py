@@ -237,24 +237,34 @@ async def test_without_redis_the_command_line_says_that_it_told_nobody() -> None
     assert not await announce_access_once("redis://127.0.0.1:1/0", [UUID(int=1)])
 
 
-async def test_a_look_that_was_under_way_when_its_key_changed_is_not_remembered(
+async def test_a_look_that_was_under_way_when_its_key_changed_is_neither_remembered_nor_shared(
     database: Database, owner: Database, here: Any, time: Time, tenant: UUID, make_key: Callable[..., Awaitable[str]]
 ) -> None:
     authentication = Authentication(database, PEPPER, now=lambda: here.time, monotonic=time.monotonic)
     header = f"Bearer {await make_key(tenant)}"
     ask = authentication._ask
 
+    looks = 0
+
     async def overtaken(key_hash: bytes) -> Any:
+        nonlocal looks
+        looks += 1
         answer = asyncio.ensure_future(ask(key_hash))
         await asyncio.sleep(0)
-        authentication.changed(tenant)
+        if looks == 1:
+            authentication.changed(tenant)
+            late.append(asyncio.ensure_future(authentication.caller(header, HERE)))
+            await asyncio.sleep(0)
         return await answer
 
+    late: list[asyncio.Future[Any]] = []
     authentication._ask = overtaken  # type: ignore[method-assign]
 
     await authentication.caller(header, HERE)
 
-    assert not authentication._known
+    await late[0]
+    assert looks == 2, "who came after the change has not shared the look that began before it"
+    assert len(authentication._known) == 1
 
 
 @pytest.mark.parametrize("mode", Mode)
