@@ -17,7 +17,7 @@ from app.key_watch import LOOK_S, KeyWatch
 from domain.access import Unauthenticated
 from domain.caller import Caller
 from domain.partner import Mode, tenant_of
-from persistence.api_keys import revoke_api_key
+from persistence.api_keys import find_api_key, revoke_api_key
 from persistence.database import Database, DatabaseAway
 from persistence.wakeups import ACCESS_CHANNEL, RedisWakeups, announce_access_once
 from tests.app.serving import Api, serving, settings_for
@@ -140,6 +140,30 @@ async def test_an_announcement_ends_the_stream_at_once(
     time.at_each_wait.append(announced)
 
     assert await watch.until_refused(streaming) is Unauthenticated.REVOKED_KEY
+    assert time.waited_s == 0
+
+
+async def test_an_announcement_in_the_middle_of_a_look_is_not_missed(
+    watch: KeyWatch, caller: Any, owner: Database, here: Any, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the look has seen is from before; remembered, it would hide the revocation until the next one from all streams of the key."""
+    streaming = await caller()
+    looks = 0
+
+    async def overtaken(*arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        seen = await find_api_key(*arguments)
+        if looks == 1:
+            await revoking(owner, streaming, here)()
+            watch.changed(streaming.key.id)
+        return seen
+
+    monkeypatch.setattr("app.key_watch.find_api_key", overtaken)
+
+    reasons = await asyncio.gather(*(watch.until_refused(streaming) for _ in range(2)))
+
+    assert set(reasons) == {Unauthenticated.REVOKED_KEY}
     assert time.waited_s == 0
 
 

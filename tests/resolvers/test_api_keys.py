@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from domain.api_key import is_well_formed
 from domain.key_request import DEFAULT_OVERLAP_S, MAX_KEYS, MAX_NETWORKS, MAX_OVERLAP_S
 from domain.partner import Mode, tenant_of
 from domain.scope import ALL_SCOPES, Scope
 from gateway.reaper import KEEP, Reaper
+from persistence.api_keys import lock_api_keys
 from persistence.database import Database
 from tests.app.serving import Api, BankLine, mutation, serving, settings_for
 
@@ -290,6 +292,24 @@ async def test_two_rotations_at_once_make_one_successor(api: Api) -> None:
 
     assert sorted(each["__typename"] for each in answers) == ["ApiKeyNotUsableError"] * 4 + ["RotateApiKeyPayload"]
     assert len(await keys_of(api)) == 3
+
+
+async def test_changes_of_a_partners_keys_are_made_one_after_the_other(api: Api, owner: Database) -> None:
+    """Else two that come at once would both count 99 keys, and one that is being revoked could make another."""
+    waiting = text("""
+        select count(*) from pg_locks
+        where not granted and pid in (select pid from pg_stat_activity where datname = current_database())
+    """)
+    async with owner.tenant(api.tenant) as tx:
+        await lock_api_keys(tx, api.tenant)
+        change_of_another = asyncio.ensure_future(do(api, "create"))
+        async with owner.without_tenant() as looking:
+            while (await looking.execute(waiting)).scalar_one() == 0:
+                assert not change_of_another.done(), "it did not wait"
+        meanwhile = change_of_another.done()
+
+    assert not meanwhile
+    assert (await change_of_another)["__typename"] == "CreateApiKeyPayload"
 
 
 async def test_nobody_gets_scopes_by_rotating_a_key_that_has_them(api: Api, make_key: Callable[..., Awaitable[str]]) -> None:
