@@ -135,6 +135,7 @@ class GraphQLEndpoint:
             operation_name=operation.operation_name,
             allowed_operation_types=QUERY_ONLY if request.method in READING else QUERY_OR_MUTATION,
         )
+        self._limits.note(caller, failed=bool(result.errors), payments=context.payments_made)
         return self._answer(media_type, result, admitted)
 
     def _answer(self, media_type: str, result: ExecutionResult, admitted: Charged) -> Response:

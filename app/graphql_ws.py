@@ -233,7 +233,7 @@ class Connection:
                 query, variable_values=variables, context_value=context, operation_name=name or None
             )
             async with aclosing(results):
-                is_first = True
+                is_first, failed = True, False
                 async for result in results:
                     assert isinstance(result, ExecutionResult | PreExecutionError), "we have no @defer"
                     if isinstance(result, PreExecutionError) or _is_the_end(result):
@@ -244,7 +244,8 @@ class Connection:
                     await self._send(
                         {"id": key, "type": "next", "payload": self._payload(result, admitted if is_first else None)}
                     )
-                    is_first = False
+                    is_first, failed = False, failed or bool(result.errors)
+            self._house.limits.note(caller, failed=failed, payments=context.payments_made)
             if self._operations.pop(key, None) is not None:
                 await self._send({"id": key, "type": "complete"})
         except (_Closed, WebSocketDisconnect):

@@ -10,18 +10,22 @@ Redis that is slow: what is not charged within a deadline is charged here, and m
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
+from uuid import UUID
 
 from cachetools import LRUCache
 
 from app.cost import MAX_COST
+from domain import usage
 from domain.caller import Caller
 from domain.tier import MICRO, Rate, Tier
 from domain.token_bucket import FULL, Bucket, Wanted, charge, remaining, until_fits_us
 from persistence.buckets import WEATHER, Ask, RedisBuckets, Taken
+from persistence.counters import counter_name
 
 DEADLINE_S = 0.05  # Redis answers in less than a millisecond; a payment must not wait long for one that is ill
 MAX_BATCH = 256  # requests in one call: some 0.3 ms of Redis's time, which others wait for
@@ -29,6 +33,8 @@ MAX_LINE = 4096  # requests waiting for the next call; whoever comes on top is c
 RECONNECT_S, RECONNECT_CAP_S = 0.5, 2.0  # between two tries to reach Redis, doubling
 LOCAL_PART = 4  # a process alone gives a quarter of the rates: four processes together then keep to them
 LOCAL_BUCKETS = 10_000  # in memory, some 300 bytes each; whoever is pushed out begins with a full one
+FLUSH_S = 1.0  # how long notes wait for a call that takes them along
+MAX_NOTED = 10_000  # tenants with notes in memory while Redis is away, some 500 bytes each; beyond that usage is not counted
 STOP_S = 0.5  # how long a cancelled task may take before it is cancelled again
 
 log = logging.getLogger(__name__)
@@ -55,11 +61,20 @@ class Verdict:
 
 
 class Limiter:
-    """Use it as `async with`. `monotonic` in seconds is the clock of the buckets that it has itself."""
+    """Use it as `async with`. `monotonic` in seconds is the clock of the buckets that it has itself, `now` tells the day of a note."""
 
-    def __init__(self, buckets: RedisBuckets, monotonic: Callable[[], float], *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        buckets: RedisBuckets,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._buckets = buckets
         self._monotonic = monotonic
+        self._now = now
+        self._notes: dict[UUID, Counter[str]] = {}
         self._deadline_s = deadline_s
         self._line: deque[tuple[Ask, asyncio.Future[Taken | None]]] = deque()
         self._arrived = asyncio.Event()
@@ -70,18 +85,29 @@ class Limiter:
         self.is_shared = False
         self.calls = self.charged_shared = self.charged_here = 0
 
-    async def charge(self, caller: Caller, cost: int) -> Verdict:
+    async def charge(self, caller: Caller, cost: int, counter: usage.Counter = usage.Counter.REQUESTS) -> Verdict:
         """Take the cost from both buckets, or from none. A cost of 0 only looks. Never fails, and waits for DEADLINE_S at most."""
         tier = caller.tier
         taken: Taken | None = None
         if self.is_shared and len(self._line) < MAX_LINE:
             answered: asyncio.Future[Taken | None] = asyncio.get_running_loop().create_future()
-            self._line.append((Ask(caller.tenant_id, caller.key.id, tier, cost), answered))
+            self._line.append((Ask(caller.tenant_id, caller.key.id, tier, cost, counter), answered))
             self._arrived.set()
             taken = await answered
         if taken is None:
-            return self._charge_here(caller, cost)
+            return self._charge_here(caller, cost, counter)
         return Verdict(taken.admitted, cost, (taken.key_missing, tier.key), (taken.partner_missing, tier.partner))
+
+    def note(self, caller: Caller, counts: Mapping[usage.Counter, int]) -> None:
+        """Add to the usage of the caller's key, with the next call or within FLUSH_S; later while Redis is away."""
+        notes = self._notes.get(caller.tenant_id)
+        if notes is None:
+            if len(self._notes) >= MAX_NOTED:
+                return
+            notes = self._notes[caller.tenant_id] = Counter()
+        for counter, count in counts.items():
+            if count:
+                notes[counter_name(self._now(), caller.key.id, counter)] += count
 
     async def __aenter__(self) -> Self:
         """Connect, and reconnect for as long as Redis is away. Redis has one deadline's time to be there at once."""
@@ -98,6 +124,9 @@ class Limiter:
         while not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=STOP_S)
+        with contextlib.suppress(*WEATHER):
+            async with asyncio.timeout(STOP_S):
+                await self.flush()
         self._let_go()
         with contextlib.suppress(*WEATHER):
             await self._buckets.close()
@@ -124,7 +153,13 @@ class Limiter:
 
     async def _serve(self) -> None:
         while not self._stopping:
-            await self._arrived.wait()
+            try:
+                async with asyncio.timeout(FLUSH_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                if self._notes:
+                    await self._call([], [])
+                continue
             self._arrived.clear()
             while self._line:
                 batch = [self._line.popleft() for _ in range(min(len(self._line), MAX_BATCH))]
@@ -133,7 +168,7 @@ class Limiter:
     async def _call(self, asks: list[Ask], answered: list[asyncio.Future[Taken | None]]) -> None:
         """One call for all of these. One that takes too long is waited for, but by nobody else."""
         self.calls += 1
-        call = asyncio.create_task(self._buckets.charge(asks))
+        call = asyncio.create_task(self._buckets.charge(asks, self._take_notes()))
         try:
             await asyncio.wait({call}, timeout=self._deadline_s)
             if not call.done():
@@ -149,19 +184,30 @@ class Limiter:
             call.cancel()
             _answer(answered, [None] * len(asks))
 
+    async def flush(self) -> None:
+        """Take the notes to Redis now, if it is there. Raises one of WEATHER."""
+        if self.is_shared and self._notes:
+            await self._buckets.charge([], self._take_notes())
+
+    def _take_notes(self) -> dict[UUID, Counter[str]]:
+        """Those of a call that fails are gone: it may have added them, and nobody is told of more than he used."""
+        notes, self._notes = self._notes, {}
+        return notes
+
     def _let_go(self) -> None:
         """From now on everybody is charged here, also those who wait."""
         self.is_shared = False
         while self._line:
             _answer([self._line.popleft()[1]], [None])
 
-    def _charge_here(self, caller: Caller, cost: int) -> Verdict:
+    def _charge_here(self, caller: Caller, cost: int, counter: usage.Counter) -> Verdict:
         self.charged_here += 1
         key, partner = own_part(caller.tier)
         names = ("key", caller.key.id), ("partner", caller.tenant_id)
         wanted = [Wanted(self._own.get(name, FULL), rate) for name, rate in zip(names, (key, partner), strict=True)]
         charged = charge(cost, wanted, int(self._monotonic() * MICRO))
         if charged.admitted and cost:
+            self.note(caller, {counter: 1, usage.Counter.COST: cost})
             self._own.update(zip(names, charged.buckets, strict=True))
         of_key, of_partner = charged.buckets
         return Verdict(charged.admitted, cost, (of_key.missing, key), (of_partner.missing, partner))

@@ -14,6 +14,7 @@ from graphql import GraphQLSchema, OperationType
 from app.cost import EVENT, LEAST, MAX_COST, Variables
 from app.graphql import cost_of
 from app.limiter import Limiter, Verdict
+from domain import usage
 from domain.caller import Caller
 from domain.tier import Rate
 from domain.token_bucket import remaining, until_fits_us
@@ -93,10 +94,14 @@ class Limits:
 
     async def pace(self, caller: Caller) -> None:
         """Charge an event of a stream. Nothing is dropped: whoever has used up the rate gets it when it fits again."""
-        while not (verdict := await self._limiter.charge(caller, EVENT)).admitted:
+        while not (verdict := await self._limiter.charge(caller, EVENT, usage.Counter.EVENTS)).admitted:
             self.turned_away["EVENT_WAITED"] += 1
             await asyncio.sleep(verdict.retry_after_ms / 1000)
         self.charged += EVENT
+
+    def note(self, caller: Caller, *, failed: bool, payments: int) -> None:
+        """What became of a request that was admitted, for the usage of its key."""
+        self._limiter.note(caller, {usage.Counter.ERRORS: int(failed), usage.Counter.PAYMENTS: payments})
 
     async def _admit(
         self, caller: Caller, text: str, name: str | None, variables: Variables | None, is_dry: bool

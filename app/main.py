@@ -63,7 +63,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
 async def _open_doors(app: Starlette, settings: ServeSettings, here: World, transports: Transports) -> AsyncIterator[None]:
     """What requests and connections are served with, for as long as the process serves."""
     pepper, schema = keys.key_for(secret_bytes(settings.pepper), keys.API_KEYS), build_schema()
-    limiter = Limiter(RedisBuckets(settings.redis_url.get_secret_value()), time.monotonic)
+    limiter = Limiter(RedisBuckets(settings.redis_url.get_secret_value()), time.monotonic, here.now)
     async with open_house(settings, here, transports) as house, limiter:
         database = house.parts.database
         gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}

@@ -14,7 +14,9 @@ from gateway.reconciliation import Reconciliation
 from gateway.recovery import Recovery
 from gateway.rounds import again_and_again
 from gateway.schedule import Schedule
+from gateway.usage import DRAIN_EVERY_S, UsageBooks
 from gateway.world import real_world
+from persistence.counters import RedisCounters
 from persistence.database import Database
 
 WATCH_CONNECTIONS = 3  # each round looks for a moment, and recovery must not wait for a long look of another's
@@ -29,12 +31,14 @@ async def work_until_stopped(settings: WorkSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     watch = Database(settings.worker_database_url.get_secret_value(), pool_size=WATCH_CONNECTIONS)
+    counters = RedisCounters(settings.redis_url.get_secret_value())
     try:
         async with open_house(settings, real_world(reach_for(settings.failpoint))) as house:
             await watch.check_login()
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
             reaper = Reaper(house.parts, watch)
+            usage = UsageBooks(house.parts.database, watch, house.parts.world, counters)
             async with asyncio.TaskGroup() as rounds:
                 for parts in house.of_each_mode:
                     reconciliation = Reconciliation(
@@ -44,7 +48,9 @@ async def work_until_stopped(settings: WorkSettings) -> None:
                     rounds.create_task(Recovery(parts, watch).run(stopped))
                     rounds.create_task(schedule.run(stopped))
                 rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
+                rounds.create_task(again_and_again("usage", usage.run_once, DRAIN_EVERY_S, stopped))
                 rounds.create_task(again_and_again("the reaper", reaper.run_once, REAP_EVERY_S, stopped))
     finally:
+        await counters.close()
         await watch.close()
     log.info("stopped")

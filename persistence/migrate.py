@@ -36,6 +36,8 @@ APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment beg
     "grant select, insert, update on attempts to {login}",
     "grant select, insert, update on event_sequences to {login}",
     "grant select, insert, update, delete on remembered_answers to {login}",
+    "grant select, insert, update on usage_by_day to {login}",
+    "grant select, insert, delete on usage_drains to {login}",
     "grant select, insert on events, audit_log to {login}",
     "grant select on audit_heads to {login}",
     "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",

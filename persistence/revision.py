@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0009"
+REVISION = "0010"
 
 
 class NotMigrated(Exception):

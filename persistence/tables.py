@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy knows them: for queries that are put together at run time. A test compares them with the migrations."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB, TIMESTAMP, UUID
 
 metadata = MetaData()
@@ -179,4 +179,25 @@ audit_heads = Table(
     Column("tenant_id", UUID(), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+)
+
+usage_by_day = Table(
+    "usage_by_day",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("key_id", UUID(), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("payments", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+)
+
+usage_drains = Table(
+    "usage_drains",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("drained_at", _Time, nullable=False),
 )

@@ -31,6 +31,7 @@ class Context:
     keyring: Keyring
     request_id: str
     feed: EventFeed
+    payments_made: int = 0  # by this request; for its key's usage
 
     @property
     def origin(self) -> Origin:

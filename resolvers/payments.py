@@ -55,6 +55,7 @@ async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> 
     if isinstance(request, InvalidInput):
         return cast(AuthorizePaymentResult, error_of(request))
     answer = await context.gateway.authorize(context.tenant_id, request, given(input.wait) or WaitFor.OUTCOME, context.origin)
+    context.payments_made += isinstance(answer, Performed) and not answer.replayed
     return cast(AuthorizePaymentResult, _answered(answer))
 
 

@@ -1,13 +1,15 @@
 """The roots: every operation, its arguments and its description."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated
 
 import strawberry
 
 from domain.event import EventType
 from domain.scope import Scope
-from resolvers import api_keys, audit, events, nodes, payments, reconciliation, viewer
+from domain.usage import Grouping
+from resolvers import api_keys, audit, events, nodes, payments, reconciliation, usage, viewer
 from resolvers.asking import asks, follows
 from resolvers.context import Info
 from resolvers.given import given
@@ -21,6 +23,7 @@ from schema.order import OrderPayment
 from schema.payment import Payment
 from schema.reconciliation import ReconciliationRunConnection
 from schema.results import AuthorizePaymentResult, CapturePaymentResult, RefundPaymentResult, VoidPaymentResult
+from schema.usage import Usage
 from schema.viewer import Viewer
 
 EventTypes = Annotated[list[EventType] | None, strawberry.argument(description="Only what is of one of these types.")]
@@ -104,6 +107,16 @@ class Query:
         types: EventTypes = strawberry.UNSET,
     ) -> EventConnection:
         return await events.events(info, first=given(first), after=given(after), types=given(types))
+
+    @asks(Scope.USAGE_READ, "What you have used, by day, month or key. It is at most some seconds behind.")
+    async def usage(
+        self,
+        info: Info,
+        since: Annotated[date, strawberry.argument(name="from", description="The first day (UTC).")],
+        until: Annotated[date, strawberry.argument(name="to", description="The last day; at most 366 in all.")],
+        group_by: Annotated[Grouping, strawberry.argument(description="By what it is added up.")] = Grouping.DAY,
+    ) -> Usage:
+        return await usage.usage(info, since, until, group_by)
 
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.

@@ -16,6 +16,7 @@ from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.reconciliation import Trigger
 from domain.request import WaitFor
 from domain.scope import Scope
+from domain.usage import Grouping
 
 
 class ErrorCode(StrEnum):
@@ -253,5 +254,15 @@ _publish(
         EventType.PAYMENT_VOIDED: "The hold was given up.",
         EventType.PAYMENT_REFUNDED: "The money was paid back.",
         EventType.PAYMENT_EXPIRED: "The hold ran out.",
+    },
+)
+_publish(
+    Grouping,
+    "UsageGrouping",
+    "By what usage is added up.",
+    {
+        Grouping.DAY: "By day (UTC).",
+        Grouping.MONTH: "By month (UTC).",
+        Grouping.KEY: "By API key.",
     },
 )

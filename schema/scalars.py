@@ -1,6 +1,6 @@
 """Scalars. They take a value's shape; what it means is checked in `domain.request`, which answers with a path and a sentence."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NewType, cast
 
 import strawberry
@@ -9,6 +9,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 MinorUnits = NewType("MinorUnits", int)
 CurrencyCode = NewType("CurrencyCode", str)
+Count = NewType("Count", int)
 
 MAX_NUMBER_LENGTH = 40  # characters of a number in a document; 2^63 has 19
 INTEGER_OR_TEXT = "expect a whole number in the currency's minor unit, such as 1999 for $19.99"
@@ -57,6 +58,13 @@ def _show_time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(cast(str, value))
+    except (TypeError, ValueError):
+        raise ValueError("expect a day, such as 2030-01-31") from None
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     MinorUnits: strawberry.scalar(
         name="MinorUnits",
@@ -74,6 +82,18 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=str,
         parse_value=_currency,
         parse_literal=_currency_literal,
+    ),
+    Count: strawberry.scalar(
+        name="Count",
+        description="How many of something: a whole number up to 2^53, where JavaScript's end. Only in answers.",
+        serialize=int,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day: ISO 8601, such as 2030-01-31.",
+        serialize=date.isoformat,
+        parse_value=_day,
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
     ),
     datetime: strawberry.scalar(
         name="DateTime",

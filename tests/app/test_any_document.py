@@ -22,6 +22,10 @@ SCALARS = {
         st.sampled_from([1.0, 1.5, 1e300]).map(nodes.Float),
     ),
     "CurrencyCode": st.sampled_from([nodes.String("USD"), nodes.String("EUR"), nodes.Enum("USD"), nodes.String("")]),
+    "Date": st.one_of(
+        st.dates().map(lambda day: nodes.String(day.isoformat())),
+        st.sampled_from(["2026-02-30", "20260101", "", "today"]).map(nodes.String),
+    ),
     "DateTime": st.one_of(
         st.datetimes().map(lambda moment: nodes.String(f"{moment.isoformat()}Z")),
         st.sampled_from(["0001-01-01T00:00:00+01:00", "2026-02-30T00:00:00Z", "now"]).map(nodes.String),

@@ -17,11 +17,15 @@ from domain.caller import Caller
 from domain.partner import Partner
 from domain.scope import ALL_SCOPES
 from domain.tier import MICRO, Rate, Tier, TierName
-from persistence.buckets import RedisBuckets
+from persistence.buckets import NO_NOTES, RedisBuckets
 from tests.app.serving import NOWHERE
 
 PATIENCE_S = 60.0  # no test is about how busy the machine is
 HOURLY = Tier(Rate(100, 7, every_s=3600), Rate(40, 3, every_s=3600), at_once=10, monthly_cost=1)
+
+
+def now():
+    return datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def redis(tmp_path_factory):
 @pytest.fixture
 def limiter(redis):
     """Makes limiters as several processes would have them."""
-    return lambda **changes: Limiter(Counted(redis.url), time.monotonic, **({"deadline_s": PATIENCE_S} | changes))
+    return lambda **changes: Limiter(Counted(redis.url), time.monotonic, now, **({"deadline_s": PATIENCE_S} | changes))
 
 
 class Counted(RedisBuckets):
@@ -49,9 +53,9 @@ class Counted(RedisBuckets):
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def charge(self, asks):
+    async def charge(self, asks, notes=NO_NOTES):
         self.calls.append(len(asks))
-        taken = await super().charge(asks)
+        taken = await super().charge(asks, notes)
         await self.may_answer.wait()
         return taken
 
@@ -129,7 +133,7 @@ async def test_one_alone_does_not_wait_for_company(limiter):
 async def test_without_redis_each_process_gives_a_part_of_the_rate(slow_tier):
     key, _ = own_part(slow_tier)
     now_s = 1_000.0
-    async with Limiter(RedisBuckets(NOWHERE), lambda: now_s) as alone:
+    async with Limiter(RedisBuckets(NOWHERE), lambda: now_s, now) as alone:
         caller = caller_of(uuid4())
         assert await admitted([alone], [caller], 200) == key.capacity
 
@@ -176,7 +180,7 @@ async def test_a_mistake_of_ours_in_the_call_lets_nobody_hang(limiter, monkeypat
     caller = caller_of(uuid4())
     async with limiter() as one, asyncio.timeout(PATIENCE_S):
 
-        async def broken(_):
+        async def broken(*_):
             raise ValueError("a bug")
 
         monkeypatch.setattr(one._buckets, "charge", broken)

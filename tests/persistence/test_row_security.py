@@ -66,6 +66,9 @@ REPORTS = (
        values (:tenant, :tenant, :payment, 'HOLD_EXPIRED', 'REPAIRED', 'AUTHORIZED', 'expired', now())""",
     """insert into remembered_answers (tenant_id, idempotency_key, kind, fingerprint, answer, created_at)
        values (:tenant, 'key', 'createApiKey', '', '{}', now())""",
+    """insert into usage_by_day (tenant_id, day, key_id, requests, cost, errors, payments, events)
+       values (:tenant, current_date, :tenant, 1, 1, 0, 0, 0)""",
+    "insert into usage_drains (tenant_id, id, drained_at) values (:tenant, :tenant, now())",
     """insert into audit_log (tenant_id, id, at, actor, action, payment_id, note)
        values (:tenant, :tenant, now(), 'ada', 'payment.settled', :payment, 'seen at the bank')""",
 )

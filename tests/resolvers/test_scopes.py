@@ -50,7 +50,14 @@ def literal(kind: Any) -> str:
         wanted = {name: each for name, each in kind.fields.items() if is_required_input_field(each)}
         wanted = wanted or dict(list(kind.fields.items())[:1])
         return "{" + ", ".join(f"{name}: {literal(each.type)}" for name, each in wanted.items()) + "}"
-    return {"Int": "1", "MinorUnits": "1", "DateTime": '"2027-01-01T00:00:00Z"', "CurrencyCode": '"USD"'}.get(kind.name, '"x"')
+    scalars = {
+        "Int": "1",
+        "MinorUnits": "1",
+        "DateTime": '"2027-01-01T00:00:00Z"',
+        "Date": '"2027-01-01"',
+        "CurrencyCode": '"USD"',
+    }
+    return scalars.get(kind.name, '"x"')
 
 
 def document(kind: str, name: str) -> str:
