@@ -14,6 +14,7 @@ from graphql import GraphQLSchema, OperationType
 from app.cost import EVENT, LEAST, MAX_COST, Variables
 from app.graphql import cost_of
 from app.limiter import Limiter, Verdict
+from app.quota import Quotas
 from domain import usage
 from domain.caller import Caller
 from domain.tier import Rate
@@ -47,9 +48,10 @@ class TurnedAway:
 class Limits:
     """Admits requests. While `is_busy` says so, only mutations are: payments go before dashboards."""
 
-    def __init__(self, schema: GraphQLSchema, limiter: Limiter, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, schema: GraphQLSchema, limiter: Limiter, quotas: Quotas, is_busy: Callable[[], bool]) -> None:
         self._schema = schema
         self._limiter = limiter
+        self._quotas = quotas
         self._is_busy = is_busy
         self._under_way: Counter[UUID] = Counter()
         self.turned_away: Counter[str] = Counter()
@@ -114,7 +116,10 @@ class Limits:
         most = min(MAX_COST, caller.tier.key.capacity)
         is_dry = is_dry and operation is not None
         verdict = await self._limiter.charge(caller, 0 if is_dry or cost > most else cost)
-        extensions, headers = {"cost": _numbers(verdict, cost)}, _headers(verdict)
+        extensions: dict[str, Any] = {"cost": _numbers(verdict, cost)}
+        headers = _headers(verdict)
+        if warnings := self._quotas.warnings(caller):
+            extensions["warnings"] = warnings
         if is_dry:
             return Charged(extensions, headers, is_dry=True)
         if cost > most:

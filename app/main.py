@@ -28,6 +28,7 @@ from app.limiter import Limiter
 from app.limits import Limits
 from app.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from app.metrics import Metrics
+from app.quota import Quotas
 from app.request_id import HEADER, RequestId, new_request_id
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
@@ -94,8 +95,9 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         watch = KeyWatch(database, now=here.now, monotonic=time.monotonic, wait=here.wait)
         for remembers in (authentication, watch):
             house.wakeups.hear(ACCESS_CHANNEL, remembers.changed)
-        limits = Limits(schema._schema, limiter, lambda: database.is_busy)
-        app.state.house, app.state.limiter = house, limiter
+        quotas = Quotas(database, here.now, time.monotonic)
+        limits = Limits(schema._schema, limiter, quotas, lambda: database.is_busy)
+        app.state.house, app.state.limiter, app.state.quotas = house, limiter, quotas
         app.state.metrics = Metrics(limits, limiter, database, house.breakers)
         app.state.last_used = last_used
         app.state.key_watch = watch
@@ -122,6 +124,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         log.info("serving")
         async with last_used.writing():
             yield
+        await quotas.settled()
         left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
         log.info("stopped; %d payments are left to recovery", sum(left))
 

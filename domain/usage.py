@@ -5,6 +5,8 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
+WARN_AT = (100, 80)  # percent of a quota, the highest first
+
 
 class Counter(StrEnum):
     """What is counted; the value is its name in the counters."""
@@ -51,3 +53,8 @@ class Line:
     since: date | None
     key_id: UUID | None
     figures: Figures
+
+
+def quota_reached(used: int, quota: int) -> int | None:
+    """Which mark of WARN_AT was reached; None: none."""
+    return next((percent for percent in WARN_AT if used * 100 >= quota * percent), None)

@@ -86,7 +86,7 @@ def test_every_scope_is_explained() -> None:
 def test_every_tier_is_described_with_its_numbers(name: TierName) -> None:
     tier = TIERS[name]
     rates = [number for rate in (tier.partner, tier.key) for number in (rate.capacity, rate.points)]
-    row = " | ".join(f"{number:,}" for number in [*rates, tier.at_once])
+    row = " | ".join(f"{number:,}" for number in [*rates, tier.at_once, tier.monthly_cost])
 
     assert f"| `{name}` | {row} |" in (ROOT / "docs/limits.md").read_text()
     assert tier.partner.every_s == tier.key.every_s == 1, "the table says per second"
