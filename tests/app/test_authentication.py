@@ -21,7 +21,7 @@ from domain.ids import IdKind, decode_id_of
 from domain.partner import Mode
 from persistence.api_keys import list_api_keys, revoke_api_key
 from persistence.database import Database
-from tests.app.serving import Api
+from tests.app.serving import Api, raw
 
 HERE = ip_address("192.0.2.1")
 VIEWER = "{ viewer { apiKey { id } } }"
@@ -365,6 +365,15 @@ async def test_a_key_in_a_url_is_refused_unread_with_the_advice_to_revoke_it(
     assert seen == []
     assert api.key not in response.text
     assert not [each for each in caplog.records if api.key in each.getMessage() and each.name != "httpx"]
+
+
+async def test_a_socket_with_a_key_in_its_url_is_not_opened(api: Api) -> None:
+    asked = {"type": "websocket", "query_string": f"key={api.key}".encode(), "subprotocols": ["graphql-transport-ws"]}
+
+    sent = await raw(api.app, asked, {"type": "websocket.connect"})
+
+    assert [(each["type"], each["code"]) for each in sent] == [("websocket.close", 1008)]
+    assert api.key not in str(sent)
 
 
 async def test_a_new_key_works_at_once_even_if_it_was_tried_before(
