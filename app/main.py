@@ -33,6 +33,7 @@ from app.request_id import HEADER, RequestId, new_request_id
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from domain.caller import Caller
+from domain.tier import Rate
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.world import World, real_world
@@ -69,17 +70,15 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         database = house.parts.database
         gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
-        keyring = Keyring(
-            database,
-            here,
-            pepper=pepper,
-            fingerprint_secret=house.parts.fingerprint_secret,
-            announce=house.wakeups.announce_access,
-        )
+        keyring = _keyring(house, pepper)
 
         def context_for(caller: Caller, request_id: str) -> Context:
             if caller.mode not in gateways:
                 raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
+
+            async def bucket() -> tuple[int, Rate]:
+                return (await limiter.charge(caller, 0)).tightest
+
             return Context(
                 caller=caller,
                 gateway=gateways[caller.mode],
@@ -88,6 +87,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
                 keyring=keyring,
                 request_id=request_id,
                 feed=house.feed,
+                bucket=bucket,
             )
 
         last_used = LastUsed(database, here.now)
@@ -127,6 +127,17 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         await quotas.settled()
         left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
         log.info("stopped; %d payments are left to recovery", sum(left))
+
+
+def _keyring(house: House, pepper: bytes) -> Keyring:
+    parts = house.parts
+    return Keyring(
+        parts.database,
+        parts.world,
+        pepper=pepper,
+        fingerprint_secret=parts.fingerprint_secret,
+        announce=house.wakeups.announce_access,
+    )
 
 
 def _routes() -> list[BaseRoute]:

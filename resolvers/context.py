@@ -1,5 +1,6 @@
 """What a request carries to its resolvers."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
@@ -11,6 +12,7 @@ from domain.audit import Origin
 from domain.caller import Caller
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
+from domain.tier import Rate
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.world import World
@@ -31,6 +33,7 @@ class Context:
     keyring: Keyring
     request_id: str
     feed: EventFeed
+    bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate
     payments_made: int = 0  # by this request; for its key's usage
 
     @property

@@ -16,6 +16,7 @@ from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.reconciliation import Trigger
 from domain.request import WaitFor
 from domain.scope import Scope
+from domain.tier import TierName
 from domain.usage import Grouping
 
 
@@ -264,5 +265,15 @@ _publish(
         Grouping.DAY: "By day (UTC).",
         Grouping.MONTH: "By month (UTC).",
         Grouping.KEY: "By API key.",
+    },
+)
+_publish(
+    TierName,
+    "TierName",
+    "How much of the platform a partner may use.",
+    {
+        TierName.TRIAL: "A desk that tries things out; every sandbox.",
+        TierName.STANDARD: "A shop.",
+        TierName.ENTERPRISE: "Thousands of payments a second.",
     },
 )
