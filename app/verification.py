@@ -15,10 +15,11 @@ from uuid import UUID
 from bank.ledger import read_ledger
 from domain.invariants import AGAINST_THE_BANK, OUR_KEYS, judge, unknown_keys, unreadable_entries
 from domain.ledger import LedgerIndex
-from domain.own_books import RESTING, missing_acknowledged, numbers_are_gapless
+from domain.own_books import missing_acknowledged, numbers_are_gapless
 from domain.partner import Mode
 from domain.payment import ReviewReason
 from domain.records import EventNumbers, History
+from domain.settlement import STUCK
 from domain.violation import OPEN_BOUND_S, Checked, Circumstances, Invariant, Violation
 from gateway.world import World
 from persistence.database import Database, DatabaseAway
@@ -201,7 +202,7 @@ class _Check:
         result.payments += 1
         result.flags.update(payment.review_reasons)
         if history.open_attempts:
-            is_resting = bool(RESTING & payment.review_reasons)
+            is_resting = bool(STUCK & payment.review_reasons)
             result.resting += is_resting
             result.under_way += not is_resting
         if payment.id in self._given.acknowledged:

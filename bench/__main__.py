@@ -5,6 +5,7 @@ Everything, the load generator included, shares this machine: only ratios of fig
 
 import asyncio
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ from app.embedded.postgres import installation
 from bench.load import Measured, Target, closed_loop
 from domain.ids import IdKind, decode_id_of
 
+OTHERS = ("bank_client", "database", "limits")  # benchmarks of one part: `dev.py bench limits`
 START_S = 90  # from nothing to ready, on a slow machine
 SETTLE_S = 120  # until everything that was accepted has its outcome
 CARDS = 2000  # a bank serialises authorizations on one card; with so many, no card is in the way
@@ -50,8 +52,11 @@ class Line:
 
 
 def main() -> None:
-    """Run it."""
-    bench(standalone_mode=True)
+    """Run it, or the one of OTHERS that is named first."""
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:
+        importlib.import_module(f"bench.{sys.argv.pop(1)}").main()
+    else:
+        bench(standalone_mode=True)
 
 
 @click.command()
@@ -59,7 +64,11 @@ def main() -> None:
 @click.option("--clients", default=16, show_default=True, help="Connections of the load generator.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def bench(seconds: float, clients: int, as_json: bool) -> None:
-    """Load the whole system on this machine and print ratios."""
+    """Load the whole system on this machine and print ratios.
+
+    Of one part: `bench bank_client` (a call to the bank), `bench database` (row-level security and the audit log, on ÷ off),
+    `bench limits` (authentication, limits and usage of a request).
+    """
     console = Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="partner-api-bench-") as folder, _system(Path(folder)) as system:
         lines = asyncio.run(_measure(system, seconds, clients, console))

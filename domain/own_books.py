@@ -8,9 +8,8 @@ from uuid import UUID
 from domain.event import EVENT_OF
 from domain.payment import STATE_FOR, TRANSITIONS, BankReferences, PaymentState, ReviewReason, Verb
 from domain.records import AttemptRecord, EventNumbers, History, Snapshot
+from domain.settlement import STUCK
 from domain.violation import Breach, Checked, Circumstances, Violation
-
-RESTING = frozenset({ReviewReason.BANK_KEY_EXPIRED, ReviewReason.BANK_UNINTELLIGIBLE})  # open until an operator settles them
 
 _S = PaymentState
 _LEADS_TO: Mapping[str | None, Collection[str | None]] = {
@@ -97,7 +96,7 @@ def nothing_stays_open(history: History, given: Circumstances) -> Checked:
         age_s = (given.now - attempt.opened_at).total_seconds()
         what = f"{attempt.verb} {attempt.bank_key}"
         releases = attempt.verb == Verb.VOID and payment.state == PaymentState.EXPIRED
-        rests = bool(RESTING & payment.review_reasons)
+        rests = bool(STUCK & payment.review_reasons)
         if _STARTS_FROM.get(attempt.verb) != payment.state and not releases:
             found.append(_violation(Breach.UNFINISHABLE, history, f"{payment.state}, {what} is open"))
         elif attempt.verb == Verb.AUTHORIZE and not attempt.keeps_card and not rests:

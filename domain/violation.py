@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.ids import IdKind, encode_id
 from domain.ledger import LedgerIndex
 
-OPEN_BOUND_S = 120.0  # two minutes after the bank is back nothing is open any more: the worker's longest rest is 30 s
+OPEN_BOUND_S = 120.0  # two minutes after the bank is back nothing is open any more: the worker's longest rest is one
 
 
 class Invariant(Enum):

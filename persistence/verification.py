@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from domain.own_books import RESTING
 from domain.payment import BankReferences
 from domain.records import AttemptRecord, EventRecord, History, PaymentRecord, Snapshot, Terms
+from domain.settlement import STUCK
 from persistence.database import Transaction
 from persistence.payments import REACHED_COLUMNS
 
@@ -103,7 +103,7 @@ async def page_of_event_numbers(tx: Transaction, tenant_id: UUID, after: int, li
 
 async def count_unsettled_attempts(tx: Transaction, tenant_id: UUID) -> int:
     """How many attempts are open that end without an operator."""
-    found = await tx.execute(_OPEN, {"tenant_id": tenant_id, "resting": sorted(RESTING)})
+    found = await tx.execute(_OPEN, {"tenant_id": tenant_id, "resting": sorted(STUCK)})
     return int(found.scalar_one())
 
 

@@ -8,10 +8,12 @@ import pytest
 from app import verification
 from bank.ledger import NotALedger
 from domain.payment import PaymentState, ReviewReason, Verb
+from domain.settlement import Acknowledge, ConfirmDone
 from domain.violation import Breach, Invariant
 from gateway.parts import Parts
 from gateway.reaper import KEEP, Reaper
 from gateway.recovery import Recovery
+from gateway.settlement import Word, settle_payment
 from persistence.database import Database, DatabaseAway
 from persistence.verification import count_unsettled_attempts
 from tests.app.verifying import STEPS, Till
@@ -127,6 +129,34 @@ async def test_flags_are_counted_and_excuse_what_they_are_for(till: Till) -> Non
     assert found.violations == []
     assert found.flags == {ReviewReason.POSSIBLE_ORPHAN_HOLD: 1}
     assert payment.review_reasons == {ReviewReason.POSSIBLE_ORPHAN_HOLD}
+
+
+async def test_a_second_hold_that_an_operator_has_looked_into_is_right(till: Till, parts: Parts) -> None:
+    await till.control.patch("/chaos", json={"faults": [{"kind": "truncated_json", "stores_key": False}]})
+    payment = await till.authorize()
+    word = Word(Acknowledge(ReviewReason.POSSIBLE_ORPHAN_HOLD), "ada", "the bank lets the other one go")
+
+    await settle_payment(parts, till.tenant, payment.id, word)
+
+    found = await till.verify()
+    assert (found.violations, found.flags) == ([], {})
+    assert len((await till.ledger())["authorizations"]) == 2
+
+
+async def test_what_an_operator_said_of_a_stuck_authorization_is_compared(till: Till, parts: Parts, recovery: Recovery) -> None:
+    await till.control.patch("/chaos", json={"faults": [{"kind": "truncated_json", "count": 3, "stores_key": False}]})
+    payment = await till.authorize()
+    till.here.pass_by(24 * 3600)
+    await recovery.run_once()
+    first, *_ = (await till.ledger())["authorizations"]
+
+    await settle_payment(
+        parts, till.tenant, payment.id, Word(ConfirmDone(Verb.AUTHORIZE, first["authorization_id"]), "ada", "told")
+    )
+
+    found = await till.verify()
+    assert found.violations == []
+    assert found.checked[Invariant.I5] == 1
 
 
 async def test_a_payment_that_rests_for_an_operator_is_counted_and_is_no_violation(till: Till, recovery: Recovery) -> None:

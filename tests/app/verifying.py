@@ -54,7 +54,9 @@ class Till:
         """A payment that came into this state."""
         if state is S.PENDING:
             self.line.accidents = ["reset"] * 3
-            return await self.authorize()
+            payment = await self.authorize()
+            self.line.accidents = []
+            return payment
         if state is S.DECLINED:
             return await self.authorize(amount=100_000_000)
         payment = await self.authorize()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from bank.answer import Unclarity, Unclear
 from bank.client import BankHttp
@@ -164,6 +165,23 @@ async def test_answers_on_the_way_are_passed_over():
 
     async with serving(play) as server:
         assert await ask(server.url) == DONE
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (BODY, DONE),
+        (BODY[:10], Unclear(Unclarity.UNINTELLIGIBLE, "status 200 without a JSON object", may_have_acted=True)),
+        (b"", Unclear(Unclarity.UNINTELLIGIBLE, "status 200 without a JSON object", may_have_acted=True)),
+    ],
+)
+async def test_an_answer_without_a_length_ends_with_its_connection_and_counts_if_it_is_whole(said, expected):
+    async def play(connection):
+        await connection.request()
+        await connection.answer(b"HTTP/1.1 200 OK\r\n\r\n", said)
+
+    async with serving(play) as server:
+        assert await ask(server.url) == expected
 
 
 async def test_a_change_of_protocol_is_no_answer_and_may_have_acted():

@@ -12,9 +12,9 @@ from uuid import UUID
 from domain.answer import Answer, IdempotencyInProgress, Performed
 from domain.card import CardDetails
 from domain.money import Money
-from domain.own_books import RESTING
 from domain.payment import PaymentState, Verb
 from domain.request import AuthorizeRequest, OperateRequest, WaitFor
+from domain.settlement import STUCK
 from gateway.gateway import Gateway, Overloaded
 from persistence.database import DatabaseAway
 from tests.simulation.cast import Cast
@@ -134,7 +134,7 @@ class Client:
 def _is_final(answer: Answer) -> bool:
     match answer:
         case Performed(payment, _, pending):
-            return pending is None or bool(RESTING & payment.review_reasons)  # what an operator has to settle stays open
+            return pending is None or bool(STUCK & payment.review_reasons)  # what an operator has to settle stays open
         case IdempotencyInProgress():
             return False
         case _:

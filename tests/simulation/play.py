@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import text
 
 from domain.card import CardDetails
-from domain.own_books import RESTING
+from domain.settlement import STUCK
 from gateway.reaper import KEEP
 from tests.simulation.bank_line import Line, staged_bank
 from tests.simulation.cast import Cast
@@ -118,7 +118,7 @@ async def _script(scene: Scene, stage: Stage, luck: Luck, line: Line, plan: Plan
 
 async def _is_anything_open(scene: Scene) -> bool:
     async with scene.owner.without_tenant() as tx:
-        return bool((await tx.execute(_OPEN, {"resting": [str(reason) for reason in RESTING]})).scalar_one())
+        return bool((await tx.execute(_OPEN, {"resting": [str(reason) for reason in STUCK]})).scalar_one())
 
 
 _OPEN = text("""
