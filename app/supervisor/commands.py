@@ -58,28 +58,35 @@ class Commands:
         return output.decode()
 
     async def demo_keys(self, file: Path) -> "Keys":
-        """The keys kept in the file as far as the database still takes them; otherwise new ones. Raises CommandError."""
-        partner, *kept = _read(file)
-        good = await asyncio.gather(*(self._is_good(key) for key in kept))
-        if all(good):
-            return Keys(*kept)
-        if partner:  # the keys were revoked or are from another database; the partner may be there
-            with suppress(CommandError):
-                return await self._new_keys(partner, file)
-        created = await self.run("partners", "create", "--name", DEMO_PARTNER, "--tier", TierName.ENTERPRISE, "--json")
-        partner = str(json.loads(created)["id"])
-        return await self._new_keys(partner, file)
+        """The keys kept in the file as far as the database still takes them, and new ones for the others. Raises CommandError."""
+        partner, live, test = _read(file)
+        live, test = await asyncio.gather(self._if_good(live), self._if_good(test))
+        if not partner:
+            partner = await self._new_partner()
+        keys = Keys(live, test)
+        if not (live and test):
+            try:
+                keys = await self._completed(keys, partner)
+            except CommandError:  # the partner is from another database
+                partner = await self._new_partner()
+                keys = await self._completed(Keys("", ""), partner)
+            write_secret(file, json.dumps({"partner": partner, "key": keys.live, "testKey": keys.test}))
+        return keys
 
-    async def _is_good(self, key: str) -> bool:
+    async def _if_good(self, key: str) -> str:
         with suppress(CommandError):
-            await self.run("keys", "check", given=key)
-            return True
-        return False
+            if key:
+                await self.run("keys", "check", given=key)
+                return key
+        return ""
 
-    async def _new_keys(self, partner: str, file: Path) -> "Keys":
-        live, test = await asyncio.gather(*(self._new_key(partner, mode) for mode in ("live", "test")))
-        write_secret(file, json.dumps({"partner": partner, "key": live, "testKey": test}))
-        return Keys(live, test)
+    async def _new_partner(self) -> str:
+        created = await self.run("partners", "create", "--name", DEMO_PARTNER, "--tier", TierName.ENTERPRISE, "--json")
+        return str(json.loads(created)["id"])
+
+    async def _completed(self, keys: "Keys", partner: str) -> "Keys":
+        live = keys.live or await self._new_key(partner, "live")
+        return Keys(live, keys.test or await self._new_key(partner, "test"))
 
     async def _new_key(self, partner: str, mode: str) -> str:
         created = await self.run("keys", "create", "--partner", partner, "--name", "demo", "--mode", mode, "--json")

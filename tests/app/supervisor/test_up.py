@@ -1,5 +1,6 @@
 """`up` with stand-ins for its children: order, restarts, failures, and what it prints."""
 
+import json
 import os
 import signal
 import socket
@@ -126,6 +127,24 @@ def test_the_same_key_is_shown_again_until_the_database_refuses_it(up: Start) ->
     created = [note.rsplit(maxsplit=1)[0] for note in third.notes() if "created" in note]
     assert created[0] == "partner created"
     assert sorted(created[1:]) == ["live key created"] * 2 + ["test key created"] * 2
+
+
+def test_a_key_from_before_there_were_test_keys_stays(up: Start, tmp_path: Path) -> None:
+    """What one key lacks is no reason to change the other."""
+    first = up(*JSON)
+    keys = first.ready()
+    first.end()
+    (file,) = tmp_path.rglob("demo-key.json")
+    kept = json.loads(file.read_text())
+    del kept["testKey"]
+    file.write_text(json.dumps(kept))
+
+    second = up(*JSON)
+    again = second.ready()
+    second.end()
+
+    assert again["api_key"] == keys["api_key"]
+    assert [note.rsplit(maxsplit=1)[0] for note in second.notes() if "created" in note][3:] == ["test key created"]
 
 
 def test_several_api_processes_share_one_port(up: Start) -> None:
