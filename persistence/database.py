@@ -23,10 +23,8 @@ POOL_SIZE = 20  # connections of a process; four processes stay below Postgres's
 # a connection opened and closed again costs more than all that a request does with it (measured: 111 against 250 payments/s)
 KEPT_FOR_PROMISES = 5  # of these, for what was promised already: to write down what the bank has said goes before a new arrival,
 # or answers get lost behind requests that are refused in the end
-MAX_WAITING = (
-    100  # arrivals in line for the others: what those serve within POOL_WAIT_S. With more of them most would wait in vain
-)
-BUSY_WAITING = 25  # with so many in line payments still get through, and they alone: a dashboard can look again later
+MAX_WAITING = 300  # arrivals in line for the others: what those serve in a second, and on a busy machine within POOL_WAIT_S
+BUSY_WAITING = 200  # the last third of the line is for payments: a dashboard can look again later
 POOL_WAIT_S = 3.0  # beyond this the database can't keep up, and a caller is better told so
 CONNECT_TIMEOUT_S = 3.0  # a database that does not answer in this time is away
 ANSWER_TIMEOUT_S = 6.0  # beyond Postgres's own statement_timeout: a server that hangs can't keep it, and is away
