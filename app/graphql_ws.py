@@ -2,6 +2,7 @@
 
 close   why                                                             a client should
 1012    the process stops                                               connect again, and go on behind its last event
+1013    the database is away                                            connect again in a moment
 4400    a message that is none of the protocol's                        be mended
 4401    no key or a bad one; a key that was revoked or has run out      use another key
 4403    a good key that is not let in                                   ask our staff
@@ -36,6 +37,7 @@ from app.limits import Charged, Limits, TurnedAway
 from domain.access import NOT_FOR_YOU, Refused, Unauthenticated
 from domain.api_key import Network
 from domain.caller import Caller
+from persistence.database import DatabaseAway
 from resolvers.context import Context
 
 SUBPROTOCOL = "graphql-transport-ws"
@@ -44,6 +46,7 @@ INIT_S = 10.0  # for the first message; a client sends it with the first packet
 PING_S = 20.0  # a proxy closes what is quiet for a minute; and a client that is gone is noticed
 SEND_S = 10.0  # for the client to take a message when the network's buffers are full
 CLOSE_S = 20.0  # and then for the buffers to take the close frame: who reads on by then learns why, others see the connection end
+REASON_BYTES = 123  # what a close frame holds beside its code (RFC 6455 §5.5)
 MAX_OPERATIONS = 50  # of a connection; a dashboard has a handful
 MAX_CONNECTIONS_OF_A_KEY = 1_000  # in this process, some 50 kB each
 
@@ -53,6 +56,7 @@ log = logging.getLogger(__name__)
 class Close(IntEnum):
     """Why a connection was closed; see this file's beginning."""
 
+    TRY_AGAIN = 1013
     BAD_MESSAGE = 4400
     UNAUTHENTICATED = 4401
     FORBIDDEN = 4403
@@ -68,7 +72,8 @@ class _Closed(Exception):
 
     def __init__(self, code: Close, reason: str) -> None:
         super().__init__(reason)
-        self.code, self.reason = code, reason[:120]  # a close frame holds 123 bytes
+        self.code = code
+        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 class Connections:
@@ -136,7 +141,11 @@ class Connections:
             self._of_key += Counter()  # drops what is at zero
 
     async def _caller(self, authorization: str, socket: WebSocket) -> Caller:
-        caller = await self.authentication.caller(authorization, client_address(socket, self._trusted_proxies))
+        try:
+            caller = await self.authentication.caller(authorization, client_address(socket, self._trusted_proxies))
+        except DatabaseAway as error:
+            log.warning("the database is away: %s", error)
+            raise _Closed(Close.TRY_AGAIN, "The service can't reach its database. Connect again in a moment.") from None
         if isinstance(caller, Refused):
             raise refused(caller.why)
         try:
@@ -177,11 +186,10 @@ class Connection:
 
     async def serve(self, caller: Caller) -> None:
         """Until either side ends it. Raises _Closed or WebSocketDisconnect."""
-        tasks: list[asyncio.Task[Any]] = []
         try:
             async with asyncio.TaskGroup() as group:
                 for work in (self._read(caller, group), self._ping(), self._watch(caller)):
-                    tasks.append(group.create_task(work))
+                    group.create_task(work)
         except* (_Closed, WebSocketDisconnect) as ends:
             end = ends.exceptions[0]
             while isinstance(end, BaseExceptionGroup):

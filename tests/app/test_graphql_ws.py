@@ -20,7 +20,7 @@ from domain import caller as caller_module
 from domain.access import Unauthenticated
 from domain.partner import Mode, tenant_of
 from domain.tier import Rate, Tier, TierName
-from persistence.database import Database
+from persistence.database import Database, DatabaseAway
 from tests.app.serving import Api, BankLine, serving, settings_for
 from tests.app.sockets import Wire, listening
 from tests.conftest import PATIENCE_S
@@ -239,6 +239,30 @@ async def test_a_second_first_message_is_refused(api: Api, wire: Wire) -> None:
     await wire.send({"type": "connection_init", "payload": {"authorization": f"Bearer {api.key}"}})
 
     assert (await wire.closed())[0] == 4429
+
+
+async def test_a_reason_fits_its_frame_whatever_the_client_wrote(wire: Wire) -> None:
+    """A close frame holds 123 bytes of it, and characters may take four each."""
+    for _ in range(2):
+        await wire.subscribe(EVENTS, "é€😀" * 60)
+
+    code, reason = await wire.closed()
+
+    assert code == 4409
+    assert reason.startswith("Subscriber for é€😀")
+
+
+async def test_while_the_database_is_away_a_client_is_told_to_come_again(
+    api: Api, live: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise DatabaseAway("test")
+
+    monkeypatch.setattr(api.app.state.connections.authentication, "caller", away)
+    async with Wire(live) as wire:
+        await wire.send({"type": "connection_init", "payload": {"authorization": f"Bearer {api.key}"}})
+
+        assert (await wire.closed())[0] == 1013
 
 
 async def test_an_id_in_use_is_refused(wire: Wire) -> None:
