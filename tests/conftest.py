@@ -15,9 +15,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app import keys
+from app.embedded.ports import PortClaim
 from app.embedded.postgres import TEST_SETTINGS, EmbeddedPostgres
+from app.embedded.redis import EmbeddedRedis
 from bank.client import BankClient, bank_http
 from bank.mock import Bank, BankSettings, VirtualTime, create_bank
 from domain.api_key import SHOWN_LENGTH, ApiKey, hash_api_key, new_api_key
@@ -96,6 +99,17 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
     """The server of this run, as its superuser."""
     given = getattr(request.config, "workerinput", {}).get("postgres_url")
     return str(given) if given else _start_postgres()
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """A Redis of this module's own, on one port over restarts."""
+    claim = PortClaim()
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
+    server.start()
+    yield server
+    server.stop()
+    claim.close()
 
 
 @pytest.fixture(scope="module")
@@ -363,3 +377,17 @@ def on() -> Callable[..., OperateRequest]:
         return OperateRequest(key or f"key-{secrets.token_hex(8)}", payment_id)
 
     return make
+
+
+@pytest.fixture
+def rows(owner: Database, tenant: UUID) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Everything that is on record of the partner's payments."""
+
+    async def read() -> dict[str, Any]:
+        async with owner.tenant(tenant) as tx:
+            return {
+                table: (await tx.execute(text(f"select * from {table} where tenant_id = :t order by 1, 2"), {"t": tenant})).all()
+                for table in ("payments", "attempts", "events", "event_sequences", "audit_log")
+            }
+
+    return read

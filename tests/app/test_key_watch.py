@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 
 from app.authentication import REVOCATION_S, Authentication
-from app.embedded.redis import EmbeddedRedis
 from app.key_watch import LOOK_S, KeyWatch
 from domain.access import Unauthenticated
 from domain.caller import Caller
@@ -185,15 +184,6 @@ async def test_what_ends_leaves_nothing_behind(watch: KeyWatch, caller: Any, her
     assert watch._watched == {}
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A Redis of this module's own."""
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @asynccontextmanager
 async def two_processes(
     urls: Any, redis_url: str, here: Any, bank: Any, key: str, tenant: UUID
@@ -212,10 +202,13 @@ REVOKE = "mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { 
 
 
 async def test_a_key_that_is_revoked_in_one_process_is_refused_in_the_other_as_soon_as_it_hears(
-    database_urls: Any, redis: Any, here: Any, bank_line: Any, tenant: UUID, make_key: Callable[..., Awaitable[str]]
+    database_urls: Any, redis_server: Any, here: Any, bank_line: Any, tenant: UUID, make_key: Callable[..., Awaitable[str]]
 ) -> None:
     key = await make_key(tenant)
-    async with asyncio.timeout(PATIENCE_S), two_processes(database_urls, redis.url, here, bank_line, key, tenant) as (one, other):
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        two_processes(database_urls, redis_server.url, here, bank_line, key, tenant) as (one, other),
+    ):
         key_id = (await other.ask(VIEWER))["viewer"]["apiKey"]["id"]
         wakeups = other.app.state.house.wakeups
         told = asyncio.Event()
@@ -229,7 +222,7 @@ async def test_a_key_that_is_revoked_in_one_process_is_refused_in_the_other_as_s
 
 async def test_a_stream_in_another_process_ends_when_the_command_line_announces(
     database_urls: Any,
-    redis: Any,
+    redis_server: Any,
     here: Any,
     bank_line: Any,
     owner: Database,
@@ -238,7 +231,10 @@ async def test_a_stream_in_another_process_ends_when_the_command_line_announces(
 ) -> None:
     """With the real clock: without the announcement it would take four seconds, and `wait` below would not let it."""
     key = await make_key(tenant)
-    async with asyncio.timeout(PATIENCE_S), two_processes(database_urls, redis.url, here, bank_line, key, tenant) as (_, other):
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        two_processes(database_urls, redis_server.url, here, bank_line, key, tenant) as (_, other),
+    ):
         found = await other.app.state.graphql._authentication.caller(f"Bearer {key}", HERE)
         watch: KeyWatch = other.app.state.key_watch
         waiting = asyncio.Event()
@@ -252,7 +248,7 @@ async def test_a_stream_in_another_process_ends_when_the_command_line_announces(
         await waiting.wait()
 
         await revoking(owner, found, here)()
-        assert await announce_access_once(redis.url, [found.key.id])
+        assert await announce_access_once(redis_server.url, [found.key.id])
 
         assert await stream is Unauthenticated.REVOKED_KEY
 

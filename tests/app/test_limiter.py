@@ -8,8 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.embedded.ports import PortClaim
-from app.embedded.redis import EmbeddedRedis
 from app.limiter import LOCAL_PART, Limiter, own_part
 from domain import caller as caller_module
 from domain.api_key import ApiKey
@@ -28,20 +26,10 @@ def now():
     return datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    claim = PortClaim()
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
-    server.start()
-    yield server
-    server.stop()
-    claim.close()
-
-
 @pytest.fixture
-def limiter(redis):
+def limiter(redis_server):
     """Makes limiters as several processes would have them."""
-    return lambda **changes: Limiter(Counted(redis.url), time.monotonic, now, **({"deadline_s": PATIENCE_S} | changes))
+    return lambda **changes: Limiter(Counted(redis_server.url), time.monotonic, now, **({"deadline_s": PATIENCE_S} | changes))
 
 
 class Counted(RedisBuckets):
@@ -160,17 +148,17 @@ async def test_a_redis_that_hangs_holds_nobody_up_and_is_used_again_when_it_answ
             await asyncio.sleep(0.001)
 
 
-async def test_a_redis_that_goes_away_stops_nobody_and_is_found_again(redis, limiter):
+async def test_a_redis_that_goes_away_stops_nobody_and_is_found_again(redis_server, limiter):
     caller = caller_of(uuid4())
     async with limiter() as one, asyncio.timeout(PATIENCE_S):
         assert one.is_shared
 
-        redis.stop()
+        redis_server.stop()
         verdicts = [await one.charge(caller, 10) for _ in range(5)]
 
         assert all(verdict.admitted for verdict in verdicts)
         assert not one.is_shared
-        redis.start()
+        redis_server.start()
         while not one.is_shared:  # noqa: ASYNC110  (nothing announces it)
             await asyncio.sleep(0.01)
         assert (await one.charge(caller, 10)).admitted

@@ -67,20 +67,6 @@ def log(database, tenant):
 
 
 @pytest.fixture
-def rows(owner, tenant):
-    """Everything that is on record of the partner."""
-
-    async def read():
-        async with owner.tenant(tenant) as tx:
-            return {
-                table: (await tx.execute(text(f"select * from {table} where tenant_id = :t order by 1, 2"), {"t": tenant})).all()
-                for table in ("payments", "attempts", "events", "event_sequences", "audit_log")
-            }
-
-    return read
-
-
-@pytest.fixture
 async def forgotten(gateway, tenant, wish, line, recovery, here):
     """A PENDING payment whose key the bank has forgotten, and the request that it came from."""
     line.accidents = ["lost answer"] + ["reset"] * 2

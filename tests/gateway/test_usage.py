@@ -6,8 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 import redis.asyncio
 
-from app.embedded.ports import PortClaim
-from app.embedded.redis import EmbeddedRedis
 from domain.tier import TIERS, TierName
 from domain.usage import Counter, Figures, Grouping, Line
 from gateway.usage import UsageBooks
@@ -18,33 +16,23 @@ from persistence.usage import DRAINS_KEPT, report_usage
 TIER = TIERS[TierName.ENTERPRISE]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    claim = PortClaim()
-    made = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
-    made.start()
-    yield made
-    made.stop()
-    claim.close()
-
-
 @pytest.fixture
-async def client(server):
-    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as made:
+async def client(redis_server):
+    async with redis.asyncio.Redis.from_url(redis_server.url, decode_responses=True) as made:
         yield made
 
 
 @pytest.fixture
-async def buckets(server):
-    made = RedisBuckets(server.url)
+async def buckets(redis_server):
+    made = RedisBuckets(redis_server.url)
     await made.connect()
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def counters(server):
-    made = RedisCounters(server.url)
+async def counters(redis_server):
+    made = RedisCounters(redis_server.url)
     yield made
     await made.close()
 

@@ -8,8 +8,6 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from app.embedded.ports import PortClaim
-from app.embedded.redis import EmbeddedRedis
 from domain.tier import MICRO, TIERS, Rate, Tier, TierName
 from domain.token_bucket import FULL, Wanted, charge
 from persistence.buckets import CHARGE, Ask, RedisBuckets
@@ -34,25 +32,15 @@ STEPS = some.lists(
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    claim = PortClaim()
-    made = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
-    made.start()
-    yield made
-    made.stop()
-    claim.close()
-
-
 @pytest.fixture
-async def client(server):
-    async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as made:
+async def client(redis_server):
+    async with redis.asyncio.Redis.from_url(redis_server.url, decode_responses=True) as made:
         yield made
 
 
 @pytest.fixture
-async def buckets(server):
-    made = RedisBuckets(server.url)
+async def buckets(redis_server):
+    made = RedisBuckets(redis_server.url)
     await made.connect()
     yield made
     await made.close()
@@ -63,9 +51,9 @@ def test_the_test_controls_what_it_means_to_control():
     assert "PEXPIRE" not in UNDER_CONTROL
 
 
-async def test_the_script_does_what_the_rules_say(server, client):
+async def test_the_script_does_what_the_rules_say(redis_server, client):
     loop = asyncio.get_running_loop()
-    buckets = RedisBuckets(server.url, UNDER_CONTROL)
+    buckets = RedisBuckets(redis_server.url, UNDER_CONTROL)
     await buckets.connect()
 
     async def play(of_key, of_partner, steps):

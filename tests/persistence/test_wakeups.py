@@ -5,26 +5,13 @@ from uuid import uuid4
 
 import pytest
 
-from app.embedded.ports import PortClaim
-from app.embedded.redis import EmbeddedRedis
 from persistence.wakeups import RedisWakeups
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    """A Redis of this module's own, on one port over restarts."""
-    claim = PortClaim()
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
-    server.start()
-    yield server
-    server.stop()
-    claim.close()
-
-
 @pytest.fixture
-async def two_processes(redis):
+async def two_processes(redis_server):
     """Wake-ups as two processes would have them."""
-    async with RedisWakeups(redis.url) as here, RedisWakeups(redis.url) as there, asyncio.timeout(120):
+    async with RedisWakeups(redis_server.url) as here, RedisWakeups(redis_server.url) as there, asyncio.timeout(120):
         await asyncio.gather(*(up.wait() for end in (here, there) for up in (end.listening, end.publishing)))
         yield here, there
 
@@ -62,14 +49,14 @@ async def test_nobody_is_woken_for_another_attempt(two_processes):
     await waiting_for_mine
 
 
-async def test_a_redis_that_goes_away_is_noticed_and_found_again(redis, two_processes):
+async def test_a_redis_that_goes_away_is_noticed_and_found_again(redis_server, two_processes):
     here, there = two_processes
     lines = [up for end in two_processes for up in (end.listening, end.publishing)]
     async with asyncio.timeout(30):
-        redis.stop()
+        redis_server.stop()
         while any(up.is_set() for up in lines):  # noqa: ASYNC110  (nothing announces a loss)
             await asyncio.sleep(0.01)
-        redis.start()
+        redis_server.start()
         await asyncio.gather(*(up.wait() for up in lines))
     attempt_id = uuid4()
     waiting = asyncio.create_task(woken(there, attempt_id))
@@ -93,14 +80,14 @@ async def test_what_closes_between_the_look_and_the_waiting_is_not_missed(two_pr
         assert not expected.woken.is_set()  # and is used up: the next wait waits
 
 
-async def test_when_redis_goes_everybody_looks_at_once(redis, two_processes):
+async def test_when_redis_goes_everybody_looks_at_once(redis_server, two_processes):
     _, there = two_processes
     waiting = asyncio.create_task(woken(there, uuid4()))
     await asyncio.sleep(0)
 
-    redis.stop()
+    redis_server.stop()
     await waiting
-    redis.start()
+    redis_server.start()
 
 
 async def test_without_redis_waiting_ends_after_a_while_and_announcing_never_fails():
@@ -112,9 +99,9 @@ async def test_without_redis_waiting_ends_after_a_while_and_announcing_never_fai
         assert not alone.connected
 
 
-async def test_stopping_in_the_middle_of_anything_ends(redis):
+async def test_stopping_in_the_middle_of_anything_ends(redis_server):
     for turns in range(60):
-        async with asyncio.timeout(10), RedisWakeups(redis.url) as wakeups:
+        async with asyncio.timeout(10), RedisWakeups(redis_server.url) as wakeups:
             wakeups.announce([uuid4()])
             for _ in range(turns):
                 await asyncio.sleep(0)

@@ -7,8 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from app.embedded.ports import PortClaim
-from app.embedded.redis import EmbeddedRedis
 from domain.ids import IdKind, decode_id_of
 from gateway.usage import UsageBooks
 from persistence.counters import RedisCounters
@@ -26,33 +24,30 @@ fragment All on UsageFigures { requests cost errors payments events }
 NOTHING = {"requests": 0, "cost": 0, "errors": 0, "payments": 0, "events": 0}
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: Any) -> Any:
-    claim = PortClaim()
-    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), port=claim.number)
-    server.start()
-    yield server.url
-    server.stop()
-    claim.close()
-
-
 @pytest.fixture
 async def counted(
-    redis_url: str, database_urls: Any, here: Any, bank_line: BankLine, tenant: UUID, make_key: Callable[[UUID], Awaitable[str]]
+    redis_server: Any,
+    database_urls: Any,
+    here: Any,
+    bank_line: BankLine,
+    tenant: UUID,
+    make_key: Callable[[UUID], Awaitable[str]],
 ) -> AsyncIterator[Api]:
     """An API with a Redis, in today's time."""
     here.time = datetime.now(UTC)
-    async with serving(settings_for(database_urls.app, redis_url=redis_url), here.world, bank_line) as (app, http):
+    async with serving(settings_for(database_urls.app, redis_url=redis_server.url), here.world, bank_line) as (app, http):
         yield Api(http, app, await make_key(tenant), tenant)
 
 
 @pytest.fixture
-def written_down(redis_url: str, database: Database, watch: Database, here: Any, counted: Api) -> Callable[[], Awaitable[None]]:
+def written_down(
+    redis_server: Any, database: Database, watch: Database, here: Any, counted: Api
+) -> Callable[[], Awaitable[None]]:
     """All that was counted so far is in the books."""
 
     async def write_down() -> None:
         await counted.app.state.limiter.flush()
-        counters = RedisCounters(redis_url)
+        counters = RedisCounters(redis_server.url)
         await UsageBooks(database, watch, here.world, counters).run_once()
         await counters.close()
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-from sqlalchemy import text
 
 from tests.app.payments.office import Office
 
@@ -52,17 +51,3 @@ def refused(run):
         return err.partition("Error: ")[2]
 
     return call
-
-
-@pytest.fixture
-def rows(owner, tenant):
-    """Everything that is on record of the partner."""
-
-    async def read():
-        async with owner.tenant(tenant) as tx:
-            return {
-                table: (await tx.execute(text(f"select * from {table} where tenant_id = :t order by 1, 2"), {"t": tenant})).all()
-                for table in ("payments", "attempts", "events", "event_sequences", "audit_log")
-            }
-
-    return read
