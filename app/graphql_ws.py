@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
@@ -230,32 +230,17 @@ class Connection:
         self._operations[key] = group.create_task(self._operate(caller, key, query, variables, name))
 
     async def _operate(self, caller: Caller, key: str, query: str, variables: dict[str, Any] | None, name: str | None) -> None:
-        """Send an operation's results. Whatever goes wrong in it ends it, and nothing else."""
+        """One operation to its end. Whatever goes wrong in it ends it, and nothing else.
+
+        What has one answer takes one of the partner's places, as over HTTP; a stream is none of his requests in flight.
+        """
+        limits = self._house.limits
         try:
-            context = self._house.context_of(caller)
-            admitted = await self._house.limits.admit(caller, query, name or None, variables, is_dry=False)
-            if isinstance(admitted, TurnedAway):
-                await self._send_errors(key, [_error_of(admitted)])
-                return
-            results = await self._house.schema.stream(
-                query, variable_values=variables, context_value=context, operation_name=name or None
-            )
-            async with aclosing(results):
-                is_first, failed = True, False
-                async for result in results:
-                    assert isinstance(result, ExecutionResult | PreExecutionError), "we have no @defer"
-                    if isinstance(result, PreExecutionError) or _is_the_end(result):
-                        await self._send_errors(key, result.errors or [])
-                        return
-                    if not is_first:  # the first one is in the price of the operation
-                        await self._house.limits.pace(caller)
-                    await self._send(
-                        {"id": key, "type": "next", "payload": self._payload(result, admitted if is_first else None)}
-                    )
-                    is_first, failed = False, failed or bool(result.errors)
-            self._house.limits.note(caller, failed=failed, payments=context.payments_made)
-            if self._operations.pop(key, None) is not None:
-                await self._send({"id": key, "type": "complete"})
+            with nullcontext() if limits.is_stream(query, name or None) else limits.place(caller) as full:
+                if full is not None:
+                    await self._send_errors(key, [_error_of(full)])
+                else:
+                    await self._answer(caller, key, query, variables, name or None)
         except (_Closed, WebSocketDisconnect):
             raise
         except Exception as error:
@@ -264,6 +249,29 @@ class Connection:
         finally:
             if self._operations.get(key) is asyncio.current_task():
                 del self._operations[key]
+
+    async def _answer(self, caller: Caller, key: str, query: str, variables: dict[str, Any] | None, name: str | None) -> None:
+        """Charge it, execute it, and send its results."""
+        context = self._house.context_of(caller)
+        admitted = await self._house.limits.admit(caller, query, name, variables, is_dry=False)
+        if isinstance(admitted, TurnedAway):
+            await self._send_errors(key, [_error_of(admitted)])
+            return
+        results = await self._house.schema.stream(query, variable_values=variables, context_value=context, operation_name=name)
+        async with aclosing(results):
+            is_first, failed = True, False
+            async for result in results:
+                assert isinstance(result, ExecutionResult | PreExecutionError), "we have no @defer"
+                if isinstance(result, PreExecutionError) or _is_the_end(result):
+                    await self._send_errors(key, result.errors or [])
+                    return
+                if not is_first:  # the first one is in the price of the operation
+                    await self._house.limits.pace(caller)
+                await self._send({"id": key, "type": "next", "payload": self._payload(result, admitted if is_first else None)})
+                is_first, failed = False, failed or bool(result.errors)
+        self._house.limits.note(caller, failed=failed, payments=context.payments_made)
+        if self._operations.pop(key, None) is not None:
+            await self._send({"id": key, "type": "complete"})
 
     def _payload(self, result: ExecutionResult, charged: Charged | None) -> dict[str, Any]:
         payload: dict[str, Any] = {"data": result.data}

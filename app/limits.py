@@ -62,6 +62,11 @@ class Limits:
         """Requests that have a place just now."""
         return self._under_way.total()
 
+    def is_stream(self, text: str, name: str | None) -> bool:
+        """Whether this operation is a subscription."""
+        operation = cost_of(self._schema, text, name)
+        return operation is not None and operation.kind is OperationType.SUBSCRIPTION
+
     @contextmanager
     def place(self, caller: Caller) -> Iterator[TurnedAway | None]:
         """One of the partner's places for the time of a request, or why there is none."""

@@ -437,6 +437,26 @@ async def test_events_over_the_limit_are_late_and_not_lost(api: Api, live: str, 
     assert waits == [api.tenant] * 2, "the first event is in the price of the subscription"
 
 
+async def test_requests_in_flight_are_counted_on_a_socket_too_and_streams_are_not(
+    api: Api, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ample = Rate(10**6, 1)
+    monkeypatch.setattr(caller_module, "TIERS", {TierName.ENTERPRISE: Tier(ample, ample, 1, 1)})
+    caller = await api.app.state.connections.authentication.caller(f"Bearer {api.key}", ip_address("127.0.0.1"))
+
+    for name in ("stream", "another"):
+        await wire.subscribe(EVENTS, name)
+    await wire.subscribe(VIEWER, "fits")
+    fits = [await wire.receive(), await wire.receive()]
+    with api.app.state.connections.limits.place(caller):
+        await wire.subscribe(VIEWER, "too many")
+        refused = await wire.receive()
+
+    assert [each["type"] for each in fits] == ["next", "complete"]
+    assert (refused["id"], refused["type"]) == ("too many", "error")
+    assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_AT_ONCE"
+
+
 async def test_pacing_waits_until_the_event_fits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     connections, now_s, slept = api.app.state.connections, [1000.0], list[float]()
     small = Rate(1, 1, every_s=4)
