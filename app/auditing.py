@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.settings import OwnerSettings
-from app.staff_payments import records, tenants_of
+from app.staff_records import first_of, records, tenants_of
 from domain.audit import Logged
 from domain.audit_chain import NO_HEAD, Break, break_at_the_head, first_break
 from domain.ids import IdKind, decode_id_of
 from persistence.audit_chains import PAGE, head_of_chain, page_of_links, page_of_log
-from persistence.database import Database
+from persistence.database import Database, Transaction
 from persistence.verification import at_one_moment
 
 
@@ -66,16 +66,14 @@ async def check_chain(database: Database, tenant_id: UUID, on_page: Callable[[in
 async def read_audit(settings: OwnerSettings, *, partner: str | None, subject: str | None, limit: int) -> list[LogLine] | None:
     """What was done, by keys, operators and the reconciliation, the newest first. None: there is no such partner."""
     payment_id = None if subject is None else decode_id_of(IdKind.PAYMENT, subject)
-    found: list[LogLine] = []
+
+    async def of(tx: Transaction, tenant_id: UUID) -> list[Logged]:
+        only = None if payment_id else subject
+        return await page_of_log(tx, tenant_id, payment_id=payment_id, subject=only, before=None, limit=limit)
+
     async with records(settings) as database:
         tenants = await tenants_of(database, partner)
         if tenants is None:
             return None
-        for tenant_id in tenants:
-            async with database.tenant(tenant_id) as tx:
-                page = await page_of_log(
-                    tx, tenant_id, payment_id=payment_id, subject=None if payment_id else subject, before=None, limit=limit
-                )
-            found += [LogLine(tenant_id, each) for each in page]
-            found = sorted(found, key=lambda each: (each.logged.entry.at, each.logged.entry.id), reverse=True)[:limit]
-    return found
+        found = await first_of(database, tenants, of, order=lambda each: (each.entry.at, each.entry.id), limit=limit, newest=True)
+    return [LogLine(*each) for each in found]

@@ -1,14 +1,13 @@
 """What the platform's staff does with payments that need a human, with the owner's login: find them, look into them, settle them."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.settings import OwnerSettings
-from app.staff import owner_database
 from app.staff_entries import operator
+from app.staff_records import first_of, records, tenants_of
 from domain.audit import AuditEntry
 from domain.dossier import Dossier
 from domain.ids import IdKind, decode_id_of
@@ -18,11 +17,9 @@ from gateway.parts import Desk
 from gateway.settlement import Answer, BeingAsked, Word, settle_payment
 from gateway.world import World
 from persistence.audit import newest_entries
-from persistence.database import Database
+from persistence.database import Transaction
 from persistence.dossiers import get_dossier
-from persistence.partners import get_partner, partner_ids
 from persistence.reviews import oldest_reviews
-from persistence.revision import check_revision
 from persistence.verification import at_one_moment
 
 PATIENCE_S = 120.0  # somebody who asks the bank rests after six tries of at most 14 seconds each
@@ -65,21 +62,20 @@ async def list_reviews(
 ) -> Reviews | None:
     """The payments that need review, of one partner or of all, the oldest first. None: there is no such partner."""
     before = world.now() - older_than if older_than else None
-    found: list[Review] = []
+
+    async def of(tx: Transaction, tenant_id: UUID) -> list[Standing]:
+        return await oldest_reviews(tx, tenant_id, reason=reason, before=before, limit=limit + 1)
+
     async with records(settings) as database:
         tenants = await tenants_of(database, partner)
         if tenants is None:
             return None
-        for tenant_id in tenants:
-            async with database.tenant(tenant_id) as tx:
-                page = await oldest_reviews(tx, tenant_id, reason=reason, before=before, limit=limit + 1)
-            found += [Review(tenant_id, each) for each in page]
-            found = sorted(found, key=_age)[: limit + 1]
-    return Reviews(found[:limit], more=len(found) > limit)
+        found = await first_of(database, tenants, of, order=_age, limit=limit + 1)
+    return Reviews([Review(*each) for each in found[:limit]], more=len(found) > limit)
 
 
-def _age(review: Review) -> tuple[datetime, UUID]:
-    return review.standing.payment.created_at, review.standing.payment.id
+def _age(standing: Standing) -> tuple[datetime, UUID]:
+    return standing.payment.created_at, standing.payment.id
 
 
 async def read_dossier(settings: OwnerSettings, partner: str | None, payment: str) -> Dossier | None:
@@ -131,42 +127,18 @@ async def read_log(settings: OwnerSettings, *, partner: str | None, payment: str
     payment_id = None if payment is None else decode_id_of(IdKind.PAYMENT, payment)
     if payment is not None and payment_id is None:
         return None
-    found: list[LogEntry] = []
+
+    async def of(tx: Transaction, tenant_id: UUID) -> list[AuditEntry]:
+        return await newest_entries(tx, tenant_id, payment_id=payment_id, limit=limit)
+
     async with records(settings) as database:
         tenants = await tenants_of(database, partner)
         if tenants is None:
             return None
-        for tenant_id in tenants:
-            async with database.tenant(tenant_id) as tx:
-                page = await newest_entries(tx, tenant_id, payment_id=payment_id, limit=limit)
-            found += [LogEntry(tenant_id, each) for each in page]
-            found = sorted(found, key=lambda each: (each.entry.at, each.entry.id), reverse=True)[:limit]
-    return found
-
-
-@asynccontextmanager
-async def records(settings: OwnerSettings) -> AsyncIterator[Database]:
-    """The database with the owner's login, if it has what staff reads. Raises NotMigrated."""
-    async with owner_database(settings) as database:
-        await check_revision(database)
-        yield database
+        found = await first_of(database, tenants, of, order=lambda each: (each.at, each.id), limit=limit, newest=True)
+    return [LogEntry(*each) for each in found]
 
 
 def word_of(settlement: Settlement, by: str, note: str) -> Word:
     """What an operator says, with the login of this machine beside the name that was given: the one is a claim, the other is not."""
     return Word(settlement, operator(by), note)
-
-
-async def tenants_of(database: Database, partner: str | None) -> list[UUID] | None:
-    """That partner, or all of them. None: there is no such partner."""
-    if partner is not None:
-        tenant_id = decode_id_of(IdKind.PARTNER, partner)
-        if tenant_id is None:
-            return None
-        async with database.tenant(tenant_id) as tx:
-            return [tenant_id] if await get_partner(tx, tenant_id) else None
-    tenants: list[UUID] = []
-    async with database.without_tenant() as tx:
-        while page := await partner_ids(tx, tenants[-1] if tenants else None):
-            tenants += page
-    return tenants
