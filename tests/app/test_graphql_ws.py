@@ -475,3 +475,12 @@ async def test_pacing_waits_until_the_event_fits(api: Api, monkeypatch: pytest.M
         await connections.limits.pace(caller)
 
     assert slept == [4.0, 4.0], "one event at once, and one every four seconds"
+
+
+async def test_a_server_that_stops_says_that_it_comes_again(api: Api) -> None:
+    async with listening(api.app) as address:
+        wire = await Wire(address).__aenter__()
+        await wire.init(api.key)
+        await wire.subscribe(EVENTS)
+
+    assert (await wire.closed())[0] == 1012
