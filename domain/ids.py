@@ -18,11 +18,15 @@ class IdKind(StrEnum):
 
     PARTNER = "ptn"
     API_KEY = "key"
+    USER = "usr"
+    CARD = "card"
     PAYMENT = "pay"
     ATTEMPT = "att"
     EVENT = "evt"
     RECONCILIATION = "rec"
     AUDIT_ENTRY = "aud"
+    WEBHOOK_ENDPOINT = "whe"
+    WEBHOOK_DELIVERY = "whd"
 
 
 _KINDS = {kind.value: kind for kind in IdKind}

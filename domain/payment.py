@@ -125,6 +125,7 @@ class Payment:
     customer_id: str
     amount: Money
     card: CardSummary
+    card_id: UUID | None = None  # of the stored card that it was paid with; None: the card was given in full
     state: PaymentState
     reached: Mapping[PaymentState, datetime]
     bank: BankReferences = BankReferences()

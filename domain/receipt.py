@@ -17,6 +17,7 @@ def to_document(payment: Payment) -> dict[str, Any]:
         "customer_id": payment.customer_id,
         "amount": {"minor_units": payment.amount.minor_units, "currency": payment.amount.currency},
         "card": {"brand": payment.card.brand.value, "last_four": payment.card.last_four},
+        "card_id": None if payment.card_id is None else str(payment.card_id),
         "state": payment.state.value,
         "reached": {state.value: at.isoformat() for state, at in payment.reached.items()},
         "bank": {
@@ -39,6 +40,7 @@ def from_document(document: dict[str, Any]) -> Payment:
         customer_id=document["customer_id"],
         amount=Money(**document["amount"]),
         card=CardSummary(CardBrand(document["card"]["brand"]), document["card"]["last_four"]),
+        card_id=UUID(card_id) if (card_id := document.get("card_id")) else None,  # documents of before 0011 know of none
         state=PaymentState(document["state"]),
         reached={PaymentState(state): datetime.fromisoformat(at) for state, at in document["reached"].items()},
         bank=BankReferences(**document["bank"]),

@@ -44,15 +44,16 @@ _OPEN_OPERATIONS = text(f"{_INSERT_ATTEMPTS} order by idempotency_key, position 
 # indexes in this sequence, so none waits for another in a circle.
 _OPEN_AUTHORIZATIONS = text(f"""
     with new_payments as (
-        insert into payments (tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, state,
-                              created_at)
-        select :tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, 'PENDING', created_at
+        insert into payments (tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, card_id,
+                              state, created_at)
+        select :tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, card_id, 'PENDING',
+               created_at
         from unnest(
             cast(:payments_id as uuid[]), cast(:order_id as text[]), cast(:customer_id as text[]),
             cast(:amount_minor as bigint[]), cast(:currency as text[]), cast(:card_brand as text[]),
-            cast(:card_last_four as text[]), cast(:created_at as timestamptz[])
-        ) with ordinality as given (id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, created_at,
-                                    position)
+            cast(:card_last_four as text[]), cast(:card_id as uuid[]), cast(:created_at as timestamptz[])
+        ) with ordinality as given (id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, card_id,
+                                    created_at, position)
         order by order_id, position
         on conflict (tenant_id, order_id) where state in ({_LIVE}) do nothing
         returning id
@@ -202,6 +203,7 @@ async def open_authorizations(tx: Transaction, tenant_id: UUID, opened: Sequence
         "currency": [payment.amount.currency for payment in payments],
         "card_brand": [payment.card.brand.value for payment in payments],
         "card_last_four": [payment.card.last_four for payment in payments],
+        "card_id": [payment.card_id for payment in payments],
         "created_at": [payment.created_at for payment in payments],
     }
     rows = (await tx.execute(_OPEN_AUTHORIZATIONS, parameters)).all()

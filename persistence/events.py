@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import Row, text
 
 from domain.audit import AuditEntry
-from domain.event import Event, EventType, LoggedEvent
-from domain.payment import PaymentState
+from domain.event import Event, EventType, LoggedEvent, Subject
+from domain.ids import IdKind
 from domain.receipt import from_document, to_document
 from persistence.audit import RECORDED, record, recorded
 from persistence.database import APPENDED, Transaction
@@ -23,20 +23,23 @@ _APPEND = """
         on conflict (tenant_id) do update set last = counters.last + excluded.last
         returning last - cardinality(cast(:id as uuid[])) as taken
     )
-    insert into events (tenant_id, sequence, id, type, occurred_at, payment_id, previous_state, idempotency_key, payment)
+    insert into events (tenant_id, sequence, id, type, occurred_at, payment_id, previous_state, idempotency_key, payment,
+                        subject_kind, subject_id, subject)
     select :tenant_id, counter.taken + given.position, given.id, given.type, given.occurred_at, given.payment_id,
-           given.previous_state, given.idempotency_key, given.payment
+           given.previous_state, given.idempotency_key, given.payment, given.subject_kind, given.subject_id, given.subject
     from counter, unnest(
         cast(:id as uuid[]), cast(:type as text[]), cast(:occurred_at as timestamptz[]), cast(:payment_id as uuid[]),
-        cast(:previous_state as text[]), cast(:idempotency_key as text[]), cast(:payment as jsonb[])
-    ) with ordinality as given (id, type, occurred_at, payment_id, previous_state, idempotency_key, payment, position)
+        cast(:previous_state as text[]), cast(:idempotency_key as text[]), cast(:payment as jsonb[]),
+        cast(:subject_kind as text[]), cast(:subject_id as uuid[]), cast(:subject as jsonb[])
+    ) with ordinality as given (id, type, occurred_at, payment_id, previous_state, idempotency_key, payment,
+                                subject_kind, subject_id, subject, position)
 """
 _APPEND_EVENTS = text(_APPEND.format(first="with", after="where true"))
 _APPEND_BOTH = text(
     _APPEND.format(first=f"with recorded as ({RECORDED}),", after="from (select count(*) from recorded) as done where true")
 )
 
-_COLUMNS = "sequence, id, type, occurred_at, previous_state, idempotency_key, payment"
+_COLUMNS = "sequence, id, type, occurred_at, previous_state, idempotency_key, payment, subject_kind, subject_id, subject"
 _PAGE = text(f"""
     select {_COLUMNS} from events where tenant_id = :tenant_id and sequence > :after
         and (cast(:types as text[]) is null or type = any(cast(:types as text[])))
@@ -59,10 +62,13 @@ async def append_events(tx: Transaction, tenant_id: UUID, events: Sequence[Event
         "id": [event.id for event in events],
         "type": [event.type.value for event in events],
         "occurred_at": [event.occurred_at for event in events],
-        "payment_id": [event.payment.id for event in events],
-        "previous_state": [event.previous_state.value if event.previous_state else None for event in events],
+        "payment_id": [event.payment.id if event.payment else None for event in events],
+        "previous_state": [event.previous_state for event in events],
         "idempotency_key": [event.idempotency_key for event in events],
-        "payment": [orjson.dumps(to_document(event.payment)).decode() for event in events],
+        "payment": [orjson.dumps(to_document(event.payment)).decode() if event.payment else None for event in events],
+        "subject_kind": [event.subject.kind.value if event.subject else None for event in events],
+        "subject_id": [event.subject.id if event.subject else None for event in events],
+        "subject": [orjson.dumps(event.subject.document).decode() if event.subject else None for event in events],
     }
     if entries and events:
         await tx.execute(_APPEND_BOTH, parameters | recorded(tenant_id, entries))
@@ -94,6 +100,6 @@ async def last_sequence(tx: Transaction, tenant_id: UUID) -> int:
 
 
 def _logged(row: Row[Any]) -> LoggedEvent:
-    previous = PaymentState(row.previous_state) if row.previous_state else None
-    event = Event(row.id, EventType(row.type), row.occurred_at, from_document(row.payment), previous, row.idempotency_key)
+    about = Subject(IdKind(row.subject_kind), row.subject_id, row.subject) if row.subject else from_document(row.payment)
+    event = Event(row.id, EventType(row.type), row.occurred_at, about, row.previous_state, row.idempotency_key)
     return LoggedEvent(row.sequence, event)

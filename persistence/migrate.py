@@ -16,23 +16,30 @@ DDL_LOCK_TIMEOUT_MS = 3000  # a migration that can't have its lock at once gives
 TURN_S = 0.2  # between two tries to have one's turn at building indexes
 _LOCK = 7_232_019  # any number, the same for all migrators of one database; the next one is for building indexes
 _INDEX_IS_VALID = text("select indisvalid from pg_index where indexrelid = to_regclass(:name)")
+_NOT_VALIDATED = text("""
+    select true from pg_constraint where conrelid = to_regclass(:table) and conname = :name and not convalidated
+""")
 
 WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, it does as that tenant with the app's login
     "grant select (tenant_id, lease_until, closed_at) on attempts to {login}",
     "grant select (tenant_id, created_at, state) on payments to {login}",
     "grant select (id, created_at) on partners to {login}",
     "grant select (tenant_id, started_at, finished_at, lease_until) on reconciliation_runs to {login}",
+    "grant select (tenant_id, expiry_year, expiry_month, state) on cards to {login}",
 )
 WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of the policy, its table, and the rows
     "due": ("attempts", "closed_at is null"),
     "held": ("payments", "state = 'AUTHORIZED'"),
     "all_of_them": ("partners", "true"),
     "scheduled": ("reconciliation_runs", "true"),
+    "expiring": ("cards", "state <> 'CLOSED'"),
 }
 APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain and old reports
     "grant select on partners to {login}",
     "grant select, insert, update (expires_at, last_used_at, revoked_at, replaced_by) on api_keys to {login}",
     "grant select, insert, update, delete on payments to {login}",
+    "grant select, insert, update on users, cards to {login}",
+    "grant select, insert on card_transitions to {login}",
     "grant select, insert, update on attempts to {login}",
     "grant select, insert, update on event_sequences to {login}",
     "grant select, insert, update, delete on remembered_answers to {login}",
@@ -76,20 +83,23 @@ async def migrate(owner_url: str, *, app: Login, worker: Login) -> tuple[str | N
             before = await connection.run_sync(_current)
             await connection.run_sync(_upgrade)
             await connection.run_sync(_set_up_logins, app, worker)
-        await _build_indexes(engine)
+        await _finish(engine)
         return before, newest_revision()
     finally:
         await engine.dispose()
 
 
-async def _build_indexes(engine: AsyncEngine) -> None:
-    """Build what migrations leave for later: `concurrently`, so that no payment waits, and outside of any transaction.
+async def _finish(engine: AsyncEngine) -> None:
+    """Do what migrations leave for later: build indexes `concurrently`, and check old rows, so that no payment waits; outside of any
+    transaction.
 
     Turns are taken by trying: who waits for a lock inside of Postgres is a transaction, and `concurrently` waits for those.
     """
     indexes: dict[str, str] = {}
+    constraints: dict[str, str] = {}
     for script in ScriptDirectory.from_config(_config()).walk_revisions():
         indexes |= getattr(script.module, "INDEXES_BUILT_LATER", {})
+        constraints |= getattr(script.module, "CONSTRAINTS_VALIDATED_LATER", {})
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         for _ in range(int(LOCK_WAIT_S / TURN_S)):
@@ -105,6 +115,9 @@ async def _build_indexes(engine: AsyncEngine) -> None:
                     await connection.execute(text(f"drop index concurrently {name}"))
                 if not is_valid:
                     await connection.execute(text(f"create index concurrently {name} {definition}"))
+            for name, table in sorted(constraints.items()):
+                if (await connection.execute(_NOT_VALIDATED, {"table": table, "name": name})).scalar():
+                    await connection.execute(text(f"alter table {table} validate constraint {name}"))
         finally:
             await connection.execute(text(f"select pg_advisory_unlock({_LOCK + 1})"))
 

@@ -36,7 +36,7 @@ REACHED_COLUMNS: Mapping[PaymentState, str] = {
     PaymentState.EXPIRED: "expired_at",
 }
 COLUMNS = (
-    "id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, state, "
+    "id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, card_id, state, "
     + ", ".join(REACHED_COLUMNS.values())
     + ", bank_authorization, bank_capture, bank_void, bank_refund, decline_code, decline_message, review_reasons"
 )
@@ -102,6 +102,7 @@ def payment_of(row: Row[Any]) -> Payment:
         customer_id=row.customer_id,
         amount=Money(row.amount_minor, row.currency),
         card=CardSummary(CardBrand(row.card_brand), row.card_last_four),
+        card_id=row.card_id,
         state=PaymentState(row.state),
         reached=reached,
         bank=BankReferences(row.bank_authorization, row.bank_capture, row.bank_void, row.bank_refund),

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0010"
+REVISION = "0011"
 
 
 class NotMigrated(Exception):

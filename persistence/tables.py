@@ -15,6 +15,56 @@ partners = Table(
     Column("tier", Text, nullable=False),
     Column("suspended_at", _Time),
     Column("sandbox_of", UUID()),
+    Column("cards_per_user", Integer, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("external_id", Text, nullable=False),
+    Column("name", Text),
+    Column("email", Text),
+    Column("metadata", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+)
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("user_id", UUID(), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("last_four", Text, nullable=False),
+    Column("expiry_month", Integer, nullable=False),
+    Column("expiry_year", Integer, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("created_at", _Time, nullable=False),
+    Column("state_since", _Time, nullable=False),
+    Column("limit_per_transaction", BigInteger),
+    Column("limit_per_day", BigInteger),
+    Column("limit_per_month", BigInteger),
+)
+
+card_transitions = Table(
+    "card_transitions",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("card_id", UUID(), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("before", Text),
+    Column("after", Text, nullable=False),
+    Column("reason", Text),
+    Column("actor", Text, nullable=False),
+    Column("api_key_id", UUID()),
+    Column("at", _Time, nullable=False),
 )
 
 api_keys = Table(
@@ -61,6 +111,7 @@ payments = Table(
     Column("decline_code", Text),
     Column("decline_message", Text),
     Column("review_reasons", ARRAY(Text), nullable=False),
+    Column("card_id", UUID()),
 )
 
 attempts = Table(
@@ -108,10 +159,13 @@ events = Table(
     Column("id", UUID(), nullable=False),
     Column("type", Text, nullable=False),
     Column("occurred_at", _Time, nullable=False),
-    Column("payment_id", UUID(), nullable=False),
+    Column("payment_id", UUID()),
     Column("previous_state", Text),
     Column("idempotency_key", Text),
-    Column("payment", JSONB, nullable=False),
+    Column("payment", JSONB),
+    Column("subject_kind", Text),
+    Column("subject_id", UUID()),
+    Column("subject", JSONB),
 )
 
 reconciliation_runs = Table(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from domain.event import EventType, LoggedEvent
+from domain.event import EventType, LoggedEvent, Subject
 from domain.ids import IdKind, encode_id
 from domain.payment import PaymentState
 from schema.connection import PageInfo
@@ -19,7 +19,8 @@ class EventRequest:
 
 
 @strawberry.type(
-    description="Something that happened to a payment. Its id is where `events` and `transactionEvents` go on behind it."
+    description="Something that happened to a payment or to another thing of yours. Its id is where `events` and "
+    "`transactionEvents` go on behind it."
 )
 class TransactionEvent(Node):
     sequence: MinorUnits = strawberry.field(
@@ -27,10 +28,16 @@ class TransactionEvent(Node):
     )
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When.")
-    payment: Payment = strawberry.field(
-        description="As it was right after it. What is under way is of now only: its `pendingOperation` is null here."
+    subject_id: strawberry.ID = strawberry.field(
+        description="The id of what it happened to: a payment, a card, a user or what else it was."
     )
-    previous_state: PaymentState | None = strawberry.field(description="Where the payment stood before; null when it is new.")
+    payment: Payment | None = strawberry.field(
+        description="A payment as it was right after it; null when it happened to something else. What is under way is of now only: "
+        "its `pendingOperation` is null here."
+    )
+    previous_state: PaymentState | None = strawberry.field(
+        description="Where the payment stood before; null when it is new, and when it happened to something else."
+    )
     request: EventRequest | None = strawberry.field(
         description="What asked for it; null when nobody did, as for a hold that ran out."
     )
@@ -55,12 +62,14 @@ class EventConnection:
 def event_of(logged: LoggedEvent) -> TransactionEvent:
     """An event as the schema shows it."""
     event = logged.event
+    kind, about = (event.about.kind, event.about) if isinstance(event.about, Subject) else (IdKind.PAYMENT, event.about)
     return TransactionEvent(
         id=strawberry.ID(encode_id(IdKind.EVENT, event.id)),
         sequence=MinorUnits(logged.sequence),
         type=event.type,
         occurred_at=event.occurred_at,
-        payment=payment_of(event.payment, None),
-        previous_state=event.previous_state,
+        subject_id=strawberry.ID(encode_id(kind, about.id)),
+        payment=payment_of(event.payment, None) if event.payment else None,
+        previous_state=PaymentState(event.previous_state) if event.payment and event.previous_state else None,
         request=None if event.idempotency_key is None else EventRequest(idempotency_key=event.idempotency_key),
     )

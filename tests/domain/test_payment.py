@@ -268,4 +268,4 @@ def test_each_state_has_an_event_of_its_own(state: S, kind: str) -> None:
 
 def test_no_state_is_without_an_event_and_no_event_without_a_state() -> None:
     assert set(EVENT_OF) == set(S)
-    assert sorted(EVENT_OF.values()) == sorted(EventType)
+    assert sorted(EVENT_OF.values()) == sorted(each for each in EventType if each.startswith("payment."))

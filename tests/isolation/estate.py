@@ -145,7 +145,7 @@ def _public(value: UUID) -> set[str]:
 
 
 _FRESH = [
-    (re.compile(r"\b[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}\b"), "<id>"),
+    (re.compile(r"\b[a-z]{3,4}_[0-9a-hjkmnp-tv-z]{26}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
     (re.compile(r"\b(auth|cap|void|ref)_[0-9a-zA-Z-]{6,}"), "<reference>"),
     (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),

@@ -78,6 +78,22 @@ async def test_an_index_is_built_without_making_payments_wait(empty):
     await writer.close()
 
 
+async def test_old_rows_are_checked_against_a_new_constraint_after_the_migration(empty):
+    await migrate(empty, app=APP, worker=WORKER)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("alter table payments drop constraint payments_card")
+    await connection.execute(
+        "alter table payments add constraint payments_card foreign key (tenant_id, card_id) references cards (tenant_id, id) not valid"
+    )
+
+    await migrate(empty, app=APP, worker=WORKER)
+
+    assert await connection.fetchval(
+        "select bool_and(convalidated) from pg_constraint where connamespace = 'public'::regnamespace"
+    )
+    await connection.close()
+
+
 PAYMENT = """
     insert into payments (tenant_id, id, order_id, customer_id, amount_minor, currency, card_brand, card_last_four, state, created_at)
     select id, gen_random_uuid(), gen_random_uuid()::text, 'customer', 100, 'USD', 'VISA', '1111', 'PENDING', now() from partners

@@ -68,6 +68,13 @@ REPORTS = (
        values (:tenant, 'key', 'createApiKey', '', '{}', now())""",
     """insert into usage_by_day (tenant_id, day, key_id, requests, cost, errors, payments, events)
        values (:tenant, current_date, :tenant, 1, 1, 0, 0, 0)""",
+    """insert into users (tenant_id, id, external_id, metadata, state, created_at, updated_at)
+       values (:tenant, :tenant, 'customer', '{}', 'ACTIVE', now(), now())""",
+    """insert into cards (tenant_id, id, user_id, kind, brand, last_four, expiry_month, expiry_year, fingerprint, state, created_at,
+                          state_since)
+       values (:tenant, :tenant, :tenant, 'ADDED', 'VISA', '1111', 12, 2030, sha256(''), 'ACTIVE', now(), now())""",
+    """insert into card_transitions (tenant_id, card_id, number, after, actor, at)
+       values (:tenant, :tenant, 1, 'ACTIVE', 'shop', now())""",
     "insert into usage_drains (tenant_id, id, drained_at) values (:tenant, :tenant, now())",
     """insert into audit_log (tenant_id, id, at, actor, action, payment_id, note)
        values (:tenant, :tenant, now(), 'ada', 'payment.settled', :payment, 'seen at the bank')""",
