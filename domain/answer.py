@@ -3,11 +3,14 @@ schema, and means that nothing was done.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
 from domain.payment import STATE_FOR, Payment, PaymentState, PendingOperation, Verb
 from domain.scope import Scope
+from domain.stored_card import CardState
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,35 @@ class LimitReached:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class CardNotUsable:
+    """The stored card's state stands against it, or its user's."""
+
+    path: tuple[str, ...]
+    card_id: UUID
+    state: CardState
+    message: str
+
+
+class LimitName(StrEnum):
+    """A limit of a card."""
+
+    PER_TRANSACTION = "PER_TRANSACTION"
+    PER_DAY = "PER_DAY"
+    PER_MONTH = "PER_MONTH"
+
+
+@dataclass(frozen=True, slots=True)
+class CardLimitExceeded:
+    """The payment would pass a limit of the stored card. In minor units; `resets_at` is None where no time helps."""
+
+    card_id: UUID
+    limit: LimitName
+    limit_minor: int
+    left_minor: int
+    resets_at: datetime | None
+
+
 Refusal = (
     InvalidInput
     | NotFound
@@ -108,6 +140,8 @@ Refusal = (
     | InsufficientScope
     | KeyNotUsable
     | LimitReached
+    | CardNotUsable
+    | CardLimitExceeded
 )
 Answer = Performed | Refusal
 

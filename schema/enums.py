@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 import strawberry
 
+from domain.answer import LimitName
 from domain.audit import ActorKind
 from domain.card import CardBrand
 from domain.discrepancy import DiscrepancyKind, Remedy
@@ -16,6 +17,7 @@ from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.reconciliation import Trigger
 from domain.request import WaitFor
 from domain.scope import Scope
+from domain.stored_card import CardState
 from domain.tier import TierName
 from domain.usage import Grouping
 
@@ -32,6 +34,8 @@ class ErrorCode(StrEnum):
     INSUFFICIENT_SCOPE = "INSUFFICIENT_SCOPE"
     API_KEY_NOT_USABLE = "API_KEY_NOT_USABLE"
     LIMIT_REACHED = "LIMIT_REACHED"
+    CARD_NOT_USABLE = "CARD_NOT_USABLE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 
 
 _E = TypeVar("_E", bound=Enum)
@@ -201,6 +205,29 @@ _publish(
         ErrorCode.INSUFFICIENT_SCOPE: "The API key can do more than the one that asks.",
         ErrorCode.API_KEY_NOT_USABLE: "The API key has ended, or has a successor already.",
         ErrorCode.LIMIT_REACHED: "There are as many as there may be.",
+        ErrorCode.CARD_NOT_USABLE: "The card's state stands against it, or its user's.",
+        ErrorCode.LIMIT_EXCEEDED: "The payment would pass a limit of the card.",
+    },
+)
+_publish(
+    CardState,
+    "CardState",
+    "Where a card stands.",
+    {
+        CardState.INACTIVE: "Issued, and not activated yet.",
+        CardState.ACTIVE: "Payments can be made with it.",
+        CardState.FROZEN: "No payments, until it is unfrozen.",
+        CardState.CLOSED: "No payments any more.",
+    },
+)
+_publish(
+    LimitName,
+    "CardLimitName",
+    "A limit of a card. Days and months are those of UTC.",
+    {
+        LimitName.PER_TRANSACTION: "Of a single payment.",
+        LimitName.PER_DAY: "Of all payments that were accepted on a day.",
+        LimitName.PER_MONTH: "Of all payments that were accepted in a month.",
     },
 )
 _publish(

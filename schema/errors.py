@@ -8,14 +8,9 @@ from domain import answer
 from domain.ids import IdKind, encode_id
 from domain.payment import PaymentState
 from domain.scope import Scope
+from schema.card_errors import CardLimitExceededError, CardNotUsableError, card_error_of
 from schema.enums import ErrorCode
-
-
-@strawberry.interface(description="A refusal: nothing was done. `code` is for programs, `message` for people.")
-class UserError:
-    code: ErrorCode = strawberry.field(description="What kind of refusal.")
-    message: str = strawberry.field(description="What was wrong and what to do, in a sentence.")
-    path: list[str] | None = strawberry.field(description='Where in the arguments: `["input", "amount", "minorUnits"]`.')
+from schema.user_error import UserError
 
 
 @strawberry.type(description="One thing wrong with the input.")
@@ -81,8 +76,14 @@ ErrorType = (
     | InsufficientScopeError
     | ApiKeyNotUsableError
     | LimitReachedError
+    | CardNotUsableError
+    | CardLimitExceededError
 )
 KEY_PATH = ["input", "idempotencyKey"]
+_USED_BEFORE = (
+    "This idempotency key was used before with other input. Nothing was done; use a new key for a new request, "
+    "or repeat the first one unchanged."
+)
 
 
 def error_of(refusal: answer.Refusal) -> ErrorType:
@@ -112,10 +113,7 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
         case answer.IdempotencyMismatch():
             return IdempotencyMismatchError(
                 code=ErrorCode.IDEMPOTENCY_MISMATCH,
-                message=(
-                    "This idempotency key was used before with other input. Nothing was done; use a new key for a new request, "
-                    "or repeat the first one unchanged."
-                ),
+                message=_USED_BEFORE,
                 path=KEY_PATH,
             )
         case answer.IdempotencyInProgress():
@@ -142,6 +140,8 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
             return LimitReachedError(
                 code=ErrorCode.LIMIT_REACHED, message=f"There are {limit} {what}", path=["input"], limit=limit
             )
+        case answer.CardNotUsable() | answer.CardLimitExceeded():
+            return card_error_of(refusal)
         case answer.OrderAlreadyPaid(_, payment_id, state):
             return OrderAlreadyPaidError(
                 code=ErrorCode.ORDER_ALREADY_PAID,

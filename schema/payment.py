@@ -7,20 +7,12 @@ import strawberry
 from domain.card import CardBrand
 from domain.card import CardSummary as DomainCardSummary
 from domain.ids import IdKind, encode_id
-from domain.money import Money as DomainMoney
 from domain.payment import BankReferences as DomainBankReferences
 from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.payment import Payment as DomainPayment
 from domain.payment import PendingOperation as DomainPendingOperation
+from schema.money import Money, money_of
 from schema.node import Node
-from schema.scalars import CurrencyCode, MinorUnits
-
-
-@strawberry.type(description="An amount of money.")
-class Money:
-    minor_units: MinorUnits = strawberry.field(description="In the currency's minor unit: 1999 is $19.99.")
-    currency: CurrencyCode = strawberry.field(description="Its currency.")
-    formatted: str = strawberry.field(description="For people: `$1,234.56`.")
 
 
 @strawberry.type(description="What is kept of a card: enough for its owner to recognise it.")
@@ -92,15 +84,6 @@ class Payment(Node):
     def pending_operation(self) -> PendingOperation | None:
         pending = self.pending
         return PendingOperation(verb=pending.verb, since=pending.since, attempts=pending.attempts) if pending else None
-
-
-def money_of(money: DomainMoney) -> Money:
-    """A domain amount as the schema shows it."""
-    return Money(
-        minor_units=MinorUnits(money.minor_units),
-        currency=CurrencyCode(money.currency),
-        formatted=money.formatted,
-    )
 
 
 def card_of(card: DomainCardSummary) -> CardSummary:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from schema.card_errors import CardLimitExceededError, CardNotUsableError
 from schema.errors import (
     IdempotencyInProgressError,
     IdempotencyMismatchError,
@@ -24,7 +25,14 @@ class PaymentPayload:
 
 
 AuthorizePaymentResult = Annotated[
-    PaymentPayload | InvalidInputError | OrderAlreadyPaidError | IdempotencyMismatchError | IdempotencyInProgressError,
+    PaymentPayload
+    | InvalidInputError
+    | NotFoundError
+    | CardNotUsableError
+    | CardLimitExceededError
+    | OrderAlreadyPaidError
+    | IdempotencyMismatchError
+    | IdempotencyInProgressError,
     strawberry.union("AuthorizePaymentResult", description="The payment, DECLINED ones too, or why nothing was done."),
 ]
 _Operated = (

@@ -19,6 +19,8 @@ from graphql import (
 
 from app.graphql import build_schema as build_api
 from domain.answer import (
+    CardLimitExceeded,
+    CardNotUsable,
     IdempotencyInProgress,
     IdempotencyMismatch,
     InputProblem,
@@ -26,6 +28,7 @@ from domain.answer import (
     InvalidInput,
     InvalidTransition,
     KeyNotUsable,
+    LimitName,
     LimitReached,
     NotFound,
     OrderAlreadyPaid,
@@ -34,6 +37,7 @@ from domain.answer import (
 from domain.ids import IdKind, decode_id_of
 from domain.payment import PaymentState
 from domain.scope import Scope
+from domain.stored_card import CardState
 from schema.enums import ErrorCode
 from schema.errors import ErrorType, error_of
 from tests.domain.examples import payment_in
@@ -263,6 +267,18 @@ REFUSALS: list[tuple[Refusal, str, ErrorCode, list[str]]] = [
     ),
     (KeyNotUsable(PAYMENT.id, "No."), "ApiKeyNotUsableError", ErrorCode.API_KEY_NOT_USABLE, ["input", "apiKeyId"]),
     (LimitReached(7, "of them."), "LimitReachedError", ErrorCode.LIMIT_REACHED, ["input"]),
+    (
+        CardNotUsable(("input", "cardId"), PAYMENT.id, CardState.FROZEN, "No."),
+        "CardNotUsableError",
+        ErrorCode.CARD_NOT_USABLE,
+        ["input", "cardId"],
+    ),
+    (
+        CardLimitExceeded(PAYMENT.id, LimitName.PER_DAY, 100, 1, PAYMENT.created_at),
+        "CardLimitExceededError",
+        ErrorCode.LIMIT_EXCEEDED,
+        ["input", "amount"],
+    ),
 ]
 
 
