@@ -54,7 +54,7 @@ class Documents(SchemaExtension):
         """Parse, or take the parsed document out of the cache."""
         execution = self.execution_context
         text = execution.query or ""
-        document = _parse(text) if _MAY_HOLD_A_CARD.search(text) else _parse_cached(text)
+        document = parsed(text)
         _insist_on_one(document, execution.operation_name)
         execution.graphql_document = document
         yield
@@ -63,7 +63,7 @@ class Documents(SchemaExtension):
         """Take what validation found from the cache. A document that is not kept is left to Strawberry."""
         execution = self.execution_context
         text = execution.query or ""
-        if not _MAY_HOLD_A_CARD.search(text):
+        if is_kept(text):
             core = execution.schema._schema  # graphql-core's own, as Strawberry's cache takes it
             execution.pre_execution_errors = _validate_cached(core, text, tuple(execution.validation_rules))
         yield
@@ -71,7 +71,7 @@ class Documents(SchemaExtension):
 
 def cost_of(schema: GraphQLSchema, text: str, name: str | None) -> OperationCost | None:
     """What an operation costs, from the cache if its document is kept. None: it can't be executed, and execution will say why."""
-    weigh = _weigh if _MAY_HOLD_A_CARD.search(text) else _weigh_cached
+    weigh = _weigh_cached if is_kept(text) else _weigh
     try:
         document = weigh(schema, text)
         return None if document is None else document.operation(name)
@@ -99,6 +99,16 @@ def _insist_on_one(document: DocumentNode, wanted: str | None) -> None:
     else:
         return
     raise GraphQLError(message, extensions={"code": "INVALID_INPUT", "path": ["operationName"]})
+
+
+def is_kept(text: str) -> bool:
+    """Whether this document may be remembered: nothing in it looks like a card."""
+    return not _MAY_HOLD_A_CARD.search(text)
+
+
+def parsed(text: str) -> DocumentNode:
+    """A document, from the cache if it is kept. Raises GraphQLError."""
+    return _parse_cached(text) if is_kept(text) else _parse(text)
 
 
 def _parse(text: str) -> DocumentNode:

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, to the letter of its specification's draft, and all errors that leave the house.
+"""GraphQL over HTTP, to the letter of its specification's draft. Who accepts `text/event-stream` is handed on to `app.graphql_sse`.
 
 who                what                                                   status
 the client         no key, a bad key; a good one that is not let in       401, UNAUTHENTICATED; 403, FORBIDDEN
@@ -12,13 +12,11 @@ ours               a bug: masked, logged with an id to find it by         200 be
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import strawberry
-from graphql import GraphQLError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -27,46 +25,30 @@ from strawberry.types.graphql import OperationType
 
 from app.authentication import Authentication
 from app.client_address import client_address
+from app.graphql_sse import EVENT_STREAM, EventStreams
 from app.limits import Charged, Limits, TurnedAway
-from app.scrubbing import scrub
+from app.operation import JSON, READING, Unservable, read_operation
+from app.public_errors import WEATHER, PublicErrors, is_ours, retry_after_s
 from domain.access import NOT_FOR_YOU, Refused
 from domain.api_key import Network
 from domain.caller import Caller
-from gateway.gateway import OVERLOADED_RETRY_S, Overloaded
+from gateway.gateway import Overloaded
 from persistence.database import Crowded, DatabaseAway
 from resolvers.context import Context
 
-MAX_BODY_BYTES = 256 * 1024  # a long document with variables has a tenth of that
-DATABASE_RETRY_S = 2  # a restart or a failover of Postgres takes some seconds; asking every two costs nothing
-GRAPHQL_JSON, JSON = "application/graphql-response+json", "application/json"
-READING = ("GET", "HEAD")  # methods that must change nothing
+GRAPHQL_JSON = "application/graphql-response+json"
+NO_SUBSCRIPTIONS = (
+    "A subscription has no single answer. Ask with `Accept: text/event-stream`, or over a WebSocket with the subprotocol "
+    "`graphql-transport-ws`."
+)
 QUERY_ONLY = {OperationType.QUERY}
 QUERY_OR_MUTATION = {OperationType.QUERY, OperationType.MUTATION}
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a request asks to execute. Its repr shows nothing: documents and variables may hold cards."""
-
-    query: str = field(repr=False)
-    variables: dict[str, Any] | None = field(repr=False)
-    operation_name: str | None = field(repr=False)
-    is_dry: bool = False  # only the cost is asked for
-
-
-class Unservable(Exception):
-    """A request that can't be served as it is: HTTP status, code, and a sentence for the client."""
-
-    def __init__(self, status: int, message: str, *, code: str = "BAD_REQUEST", **headers: str) -> None:
-        super().__init__(message)
-        self.status, self.message, self.code = status, message, code
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-
 class GraphQLEndpoint:
-    """Serves one schema. `new_error_id` makes the ids that masked errors are found by.
+    """Serves one schema.
 
     While `is_crowded` says so, requests are refused unread: whoever can't be served must not cost what those need who can.
     """
@@ -76,17 +58,19 @@ class GraphQLEndpoint:
         schema: strawberry.Schema,
         authentication: Authentication,
         context_for: Callable[[Caller, str], Context],
-        new_error_id: Callable[[], str],
+        public_error: PublicErrors,
         is_crowded: Callable[[], bool],
         limits: Limits,
+        event_streams: EventStreams,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._schema = schema
         self._limits = limits
         self._authentication = authentication
         self._context_for = context_for
-        self._new_error_id = new_error_id
+        self._public_error = public_error
         self._is_crowded = is_crowded
+        self._event_streams = event_streams
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, request: Request) -> Response:
@@ -103,23 +87,25 @@ class GraphQLEndpoint:
             )
             if isinstance(caller, Refused):
                 return _not_let_in(media_type, caller)
+            if media_type == EVENT_STREAM:
+                begun = await self._event_streams.begin(request, caller, self._context_for(caller, request.state.request_id))
+                return _turned_away(GRAPHQL_JSON, begun) if isinstance(begun, TurnedAway) else begun
             with self._limits.place(caller) as full:
                 return _turned_away(media_type, full) if full else await self._serve(request, media_type, caller)
         except Unservable as error:
             return _refusal(media_type, error.status, error.message, {"code": error.code}, error.headers)
         except InvalidOperationTypeError as error:
-            reading = request.method in READING
-            reason = error.as_http_error_reason("GET" if reading else "POST").capitalize()
-            if reading:
+            if error.operation_type is OperationType.MUTATION:
+                reason = error.as_http_error_reason("GET").capitalize()
                 return _refusal(media_type, 405, f"{reason}; use POST.", {"code": "METHOD_NOT_ALLOWED"}, {"Allow": "POST"})
-            return _refusal(media_type, 400, f"{reason}.", {"code": "BAD_REQUEST"}, {})
+            return _refusal(media_type, 400, NO_SUBSCRIPTIONS, {"code": "BAD_REQUEST"}, {})
         except DatabaseAway as error:
             log.warning("the database is away: %s", error)
             return _weather(media_type, error)
 
     async def _serve(self, request: Request, media_type: str, caller: Caller) -> Response:
         """Read, charge, execute."""
-        operation = await _read_operation(request)
+        operation = await read_operation(request)
         context = self._context_for(caller, request.state.request_id)
         admitted = await self._limits.admit(
             caller, operation.query, operation.operation_name, operation.variables, is_dry=operation.is_dry
@@ -140,17 +126,17 @@ class GraphQLEndpoint:
 
     def _answer(self, media_type: str, result: ExecutionResult, admitted: Charged) -> Response:
         errors = result.errors or []
-        weather = next((each.original_error for each in errors if isinstance(each.original_error, _WEATHER)), None)
+        weather = next((each.original_error for each in errors if isinstance(each.original_error, WEATHER)), None)
         if weather is not None and not _has_data(result):
             log.warning("%s: %s", type(weather).__name__, weather)
             return _weather(media_type, weather)
         body: dict[str, Any] = {}
         if errors:
-            body["errors"] = [self.public_error(each) for each in errors]
+            body["errors"] = [self._public_error(each) for each in errors]
         refused_before_execution = result.data is None and all(each.path is None for each in errors)
         if not refused_before_execution:
             body["data"] = result.data
-        ours = any(_is_ours(each) for each in errors)
+        ours = any(is_ours(each) for each in errors)
         status = 200
         if refused_before_execution and media_type == GRAPHQL_JSON:
             status = 400  # the draft: application/json answers 200 here, for old clients' sake
@@ -158,59 +144,20 @@ class GraphQLEndpoint:
             status = 500
         return _json(media_type, body | {"extensions": admitted.extensions}, status, admitted.headers)
 
-    def public_error(self, error: GraphQLError) -> dict[str, Any]:
-        """An error as the client may see it. Bugs of ours are logged under an id and show nothing else."""
-        original = error.original_error
-        if isinstance(original, _WEATHER):
-            message = "This part could not be done just now. Repeat it in a moment."
-            extensions: dict[str, Any] = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": _retry_after_s(original) * 1000}
-        elif _is_ours(error):
-            error_id = self._new_error_id()
-            log.error("error %s", error_id, exc_info=original)
-            message = f"Something went wrong on our side. Quote {error_id} and we will find out what."
-            extensions = {"code": "INTERNAL_ERROR", "errorId": error_id}
-        else:
-            message, path = scrub(error.message)
-            extensions = {"code": "INVALID_INPUT", **({"path": path} if path else {}), **(error.extensions or {})}
-        formatted: dict[str, Any] = {"message": message}
-        if error.locations:
-            formatted["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
-        if error.path is not None:
-            formatted["path"] = error.path
-        return formatted | {"extensions": extensions}
-
-
-_WEATHER = (DatabaseAway, Overloaded)
-
 
 def _has_data(result: ExecutionResult) -> bool:
     return result.data is not None and any(value is not None for value in result.data.values())
 
 
-def _is_ours(error: GraphQLError) -> bool:
-    """Whether an error is a bug: an exception that is neither a refusal nor weather.
-
-    An exception about a literal in the document has nodes, and no path yet: that is the client's.
-    """
-    original = error.original_error
-    if original is None or isinstance(original, (GraphQLError, *_WEATHER)):
-        return False
-    return error.path is not None or not error.nodes
-
-
-def _retry_after_s(weather: BaseException) -> int:
-    return OVERLOADED_RETRY_S if isinstance(weather, Overloaded | Crowded) else DATABASE_RETRY_S
-
-
 def _weather(media_type: str, weather: BaseException) -> Response:
-    retry_after_s = _retry_after_s(weather)
+    wait_s = retry_after_s(weather)
     message = (
         "Too many payments are under way. Repeat this with the same idempotency key in a moment."
         if isinstance(weather, Overloaded | Crowded)
         else "The service can't reach its database. Repeat this with the same idempotency key in a moment; nothing is lost or done twice."
     )
-    extensions = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": retry_after_s * 1000}
-    return _refusal(media_type, 503, message, extensions, {"Retry-After": str(retry_after_s)})
+    extensions = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": wait_s * 1000}
+    return _refusal(media_type, 503, message, extensions, {"Retry-After": str(wait_s)})
 
 
 def _not_let_in(media_type: str, refused: Refused) -> Response:
@@ -239,6 +186,8 @@ def _turned_away(media_type: str, why: TurnedAway) -> Response:
 
 
 def _json(media_type: str, body: dict[str, Any], status: int, headers: dict[str, str]) -> Response:
+    if media_type == EVENT_STREAM:  # it was refused before it began: EventSource gives up on the status, others read the body
+        media_type = GRAPHQL_JSON
     return Response(orjson.dumps(body), status, headers, f"{media_type}; charset=utf-8")
 
 
@@ -251,70 +200,8 @@ def _answer_type(request: Request) -> str:
     accept = request.headers.get("accept", "*/*")
     for entry in accept.split(","):
         wanted = entry.partition(";")[0].strip().lower()
-        if wanted in (GRAPHQL_JSON, JSON):
+        if wanted in (GRAPHQL_JSON, JSON, EVENT_STREAM):
             return wanted
         if wanted in ("*/*", "application/*", ""):
             return JSON
-    raise Unservable(406, f"We answer in {GRAPHQL_JSON} or {JSON}.", code="NOT_ACCEPTABLE")
-
-
-async def _read_operation(request: Request) -> Operation:
-    if request.method in READING:
-        parameters = request.query_params
-        return _operation(
-            {
-                "query": parameters.get("query"),
-                "operationName": parameters.get("operationName"),
-                "variables": _parameter(parameters.get("variables"), "variables"),
-                "extensions": _parameter(parameters.get("extensions"), "extensions"),
-            }
-        )
-    media_type, _, parameter = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != JSON:
-        raise Unservable(415, f"Send {JSON}.", code="UNSUPPORTED_MEDIA_TYPE", Accept_Post=JSON)
-    charset = parameter.strip().lower().removeprefix("charset=").strip('"')
-    if charset not in ("", "utf-8", "utf8"):
-        raise Unservable(415, "Send it in UTF-8.", code="UNSUPPORTED_MEDIA_TYPE")
-    body = b""
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise Unservable(413, f"The body is larger than {MAX_BODY_BYTES} bytes.", code="PAYLOAD_TOO_LARGE")
-    except ClientDisconnect:
-        raise Unservable(400, "The body ended too early.") from None
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Unservable(400, "The body is not JSON in UTF-8.") from None
-    if isinstance(content, list):
-        raise Unservable(400, "Batches are not served; send one operation in a request.")
-    if not isinstance(content, dict):
-        raise Unservable(400, 'The body is not a JSON object with a "query".')
-    return _operation(content)
-
-
-def _parameter(text: str | None, name: str) -> object:
-    if not text:
-        return None
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise Unservable(400, f"The parameter {name} is not JSON.") from None
-
-
-def _operation(content: dict[str, Any]) -> Operation:
-    query, variables, name = content.get("query"), content.get("variables"), content.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise Unservable(400, '"query" is missing or not a string.')
-    if not isinstance(variables, dict | None):
-        raise Unservable(400, '"variables" is not an object.')
-    if not isinstance(name, str | None):
-        raise Unservable(400, '"operationName" is not a string.')
-    extensions = content.get("extensions")
-    if not isinstance(extensions, dict | None):
-        raise Unservable(400, '"extensions" is not an object.')
-    is_dry = (extensions or {}).get("dryRun", False)
-    if not isinstance(is_dry, bool):  # taken for false, it would run what should not run
-        raise Unservable(400, '"extensions.dryRun" is neither true nor false.')
-    return Operation(query, variables, name or None, is_dry)  # an empty name is how some clients say none
+    raise Unservable(406, f"We answer in {GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}.", code="NOT_ACCEPTABLE")

@@ -17,23 +17,19 @@ Whatever is wrong with one operation is an `error` for that one; the others on t
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
 from enum import IntEnum
 from typing import Any
-from uuid import UUID
 
 import orjson
-import strawberry
-from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from app.authentication import Authentication
 from app.client_address import client_address
-from app.graphql_http import Unservable
-from app.limits import Charged, Limits, TurnedAway
+from app.limits import Limits, TurnedAway
+from app.operation import Operation, Unservable
+from app.results import Broken, Results
 from domain.access import NOT_FOR_YOU, Refused, Unauthenticated
 from domain.api_key import Network
 from domain.caller import Caller
@@ -48,7 +44,6 @@ SEND_S = 10.0  # for the client to take a message when the network's buffers are
 CLOSE_S = 20.0  # and then for the buffers to take the close frame: who reads on by then learns why, others see the connection end
 REASON_BYTES = 123  # what a close frame holds beside its code (RFC 6455 §5.5)
 MAX_OPERATIONS = 50  # of a connection; a dashboard has a handful
-MAX_CONNECTIONS_OF_A_KEY = 1_000  # in this process, some 50 kB each
 
 log = logging.getLogger(__name__)
 
@@ -81,32 +76,24 @@ class Connections:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
+        results: Results,
         authentication: Authentication,
         context_for: Callable[[Caller, str], Context],
         new_request_id: Callable[[], str],
-        public_error: Callable[[GraphQLError], dict[str, Any]],
         until_refused: Callable[[Caller], Awaitable[Unauthenticated]],
         limits: Limits,
         *,
         allowed_origins: Sequence[str],
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
-        self.schema = schema
+        self.results = results
         self.authentication = authentication
         self._context_for = context_for
         self._new_request_id = new_request_id
         self.limits = limits
-        self.public_error = public_error
         self.until_refused = until_refused
         self._allowed_origins = allowed_origins
         self._trusted_proxies = trusted_proxies
-        self._of_key: Counter[UUID] = Counter()
-
-    @property
-    def open_with_any_key(self) -> int:
-        """Connections that were let in."""
-        return self._of_key.total()
 
     def context_of(self, caller: Caller) -> Context:
         """A new one for each operation. Raises Unservable where the caller can't be served here."""
@@ -131,14 +118,10 @@ class Connections:
 
     async def _serve(self, connection: "Connection") -> None:
         caller = await connection.begin(lambda text: self._caller(text, connection.socket))
-        if self._of_key[caller.key.id] >= MAX_CONNECTIONS_OF_A_KEY:
-            raise _Closed(Close.TOO_MANY, "Too many connections with this key.")
-        self._of_key[caller.key.id] += 1
-        try:
+        with self.limits.stream(caller) as full:
+            if full is not None:
+                raise _Closed(Close.TOO_MANY, full.message)
             await connection.serve(caller)
-        finally:
-            self._of_key[caller.key.id] -= 1
-            self._of_key += Counter()  # drops what is at zero
 
     async def _caller(self, authorization: str, socket: WebSocket) -> Caller:
         try:
@@ -219,71 +202,54 @@ class Connection:
             raise _Closed(Close.ID_IN_USE, f"Subscriber for {key} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
             message = f"A connection has up to {MAX_OPERATIONS} operations at a time. Complete one, or open another connection."
-            await self._send_errors(key, [GraphQLError(message, extensions={"code": "TOO_MANY_OPERATIONS"})])
+            await self._send_errors(key, [_error("TOO_MANY_OPERATIONS", message)])
             return
         query, variables, name = payload.get("query"), payload.get("variables"), payload.get("operationName")
         if not isinstance(query, str) or not isinstance(variables, dict | None) or not isinstance(name, str | None):
             raise _Closed(Close.BAD_MESSAGE, "A subscribe message's payload is { query, variables, operationName }.")
         if not query:
-            await self._send_errors(key, [GraphQLError('"query" is empty.', extensions={"code": "BAD_REQUEST"})])
+            await self._send_errors(key, [_error("BAD_REQUEST", '"query" is empty.')])
             return
-        self._operations[key] = group.create_task(self._operate(caller, key, query, variables, name))
+        self._operations[key] = group.create_task(self._operate(caller, key, Operation(query, variables, name or None)))
 
-    async def _operate(self, caller: Caller, key: str, query: str, variables: dict[str, Any] | None, name: str | None) -> None:
+    async def _operate(self, caller: Caller, key: str, operation: Operation) -> None:
         """One operation to its end. Whatever goes wrong in it ends it, and nothing else.
 
         What has one answer takes one of the partner's places, as over HTTP; a stream is none of his requests in flight.
         """
         limits = self._house.limits
         try:
-            with nullcontext() if limits.is_stream(query, name or None) else limits.place(caller) as full:
+            is_stream = limits.is_stream(operation.query, operation.operation_name)
+            with nullcontext() if is_stream else limits.place(caller) as full:
                 if full is not None:
                     await self._send_errors(key, [_error_of(full)])
                 else:
-                    await self._answer(caller, key, query, variables, name or None)
-        except (_Closed, WebSocketDisconnect):
-            raise
-        except Exception as error:
-            located = error if isinstance(error, GraphQLError) else GraphQLError(str(error), path=[], original_error=error)
-            await self._send_errors(key, [located])
+                    await self._answer(caller, key, operation)
+        except Broken as broken:
+            await self._send_errors(key, broken.errors)
         finally:
             if self._operations.get(key) is asyncio.current_task():
                 del self._operations[key]
 
-    async def _answer(self, caller: Caller, key: str, query: str, variables: dict[str, Any] | None, name: str | None) -> None:
+    async def _answer(self, caller: Caller, key: str, operation: Operation) -> None:
         """Charge it, execute it, and send its results."""
         context = self._house.context_of(caller)
-        admitted = await self._house.limits.admit(caller, query, name, variables, is_dry=False)
+        admitted = await self._house.limits.admit(
+            caller, operation.query, operation.operation_name, operation.variables, is_dry=False
+        )
         if isinstance(admitted, TurnedAway):
             await self._send_errors(key, [_error_of(admitted)])
             return
-        results = await self._house.schema.stream(query, variable_values=variables, context_value=context, operation_name=name)
-        async with aclosing(results):
-            is_first, failed = True, False
+        begins = b'{"id":' + orjson.dumps(key) + b',"type":"next","payload":'
+        async with aclosing(self._house.results.of(caller, context, operation, admitted)) as results:
             async for result in results:
-                assert isinstance(result, ExecutionResult | PreExecutionError), "we have no @defer"
-                if isinstance(result, PreExecutionError) or _is_the_end(result):
-                    await self._send_errors(key, result.errors or [])
-                    return
-                if not is_first:  # the first one is in the price of the operation
-                    await self._house.limits.pace(caller)
-                await self._send({"id": key, "type": "next", "payload": self._payload(result, admitted if is_first else None)})
-                is_first, failed = False, failed or bool(result.errors)
-        self._house.limits.note(caller, failed=failed, payments=context.payments_made)
+                await self._send_text(begins + result.body + b"}")
         if self._operations.pop(key, None) is not None:
             await self._send({"id": key, "type": "complete"})
 
-    def _payload(self, result: ExecutionResult, charged: Charged | None) -> dict[str, Any]:
-        payload: dict[str, Any] = {"data": result.data}
-        if charged is not None:
-            payload["extensions"] = charged.extensions
-        if result.errors:
-            payload["errors"] = [self._house.public_error(each) for each in result.errors]
-        return payload
-
-    async def _send_errors(self, key: str, errors: Sequence[GraphQLError]) -> None:
+    async def _send_errors(self, key: str, errors: Sequence[dict[str, Any]]) -> None:
         self._operations.pop(key, None)  # its id is free before the client hears of the end
-        await self._send({"id": key, "type": "error", "payload": [self._house.public_error(each) for each in errors]})
+        await self._send({"id": key, "type": "error", "payload": errors})
 
     async def _ping(self) -> None:
         while True:
@@ -307,23 +273,25 @@ class Connection:
         return content
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_text(orjson.dumps(message))
+
+    async def _send_text(self, message: bytes) -> None:
         try:
             async with asyncio.timeout(SEND_S), self._sending:
-                await self.socket.send_text(orjson.dumps(message).decode())
+                await self.socket.send({"type": "websocket.send", "text": message.decode()})
         except TimeoutError:
             raise _Closed(Close.TOO_SLOW, "You did not read what you were sent. Go on behind your last event.") from None
 
 
-def _error_of(turned_away: TurnedAway) -> GraphQLError:
-    extensions = {"code": turned_away.code, **turned_away.extensions}
+def _error(code: str, message: str, **extensions: Any) -> dict[str, Any]:
+    return {"message": message, "extensions": {"code": code, **extensions}}
+
+
+def _error_of(turned_away: TurnedAway) -> dict[str, Any]:
+    extensions = dict(turned_away.extensions)
     if turned_away.retry_after_ms is not None:
         extensions["retryAfterMs"] = turned_away.retry_after_ms
-    return GraphQLError(turned_away.message, extensions=extensions)
-
-
-def _is_the_end(result: ExecutionResult) -> bool:
-    """Whether this is how a stream breaks off: errors of no field. A query whose field failed has a path, and completes."""
-    return result.data is None and bool(result.errors) and all(each.path is None for each in result.errors or [])
+    return _error(turned_away.code, turned_away.message, **extensions)
 
 
 async def _close(socket: WebSocket, closed: _Closed) -> None:

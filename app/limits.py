@@ -21,6 +21,9 @@ from domain.tier import Rate
 from domain.token_bucket import remaining, until_fits_us
 
 AT_ONCE_RETRY_S = 1  # a place is free as soon as any of the partner's requests has ended
+MAX_STREAMS_OF_A_KEY = 1_000  # connections that stay, in one process: some 50 kB each
+MAX_STREAMS_OF_A_PARTNER = 2_000  # so that one partner with many keys leaves room for the others
+STREAMS_RETRY_S = 10  # a dashboard that was closed is noticed within two pings
 BUSY_RETRY_S = 2  # the database's line is served within three seconds
 
 
@@ -54,6 +57,8 @@ class Limits:
         self._quotas = quotas
         self._is_busy = is_busy
         self._under_way: Counter[UUID] = Counter()
+        self._streams_of_key: Counter[UUID] = Counter()
+        self._streams_of_partner: Counter[UUID] = Counter()
         self.turned_away: Counter[str] = Counter()
         self.charged = 0
 
@@ -62,10 +67,42 @@ class Limits:
         """Requests that have a place just now."""
         return self._under_way.total()
 
+    @property
+    def streams(self) -> int:
+        """Connections of streams that are open just now, over either wire."""
+        return self._streams_of_partner.total()
+
+    def kind(self, text: str, name: str | None) -> OperationType | None:
+        """Query, mutation or subscription; None: it can't be executed."""
+        operation = cost_of(self._schema, text, name)
+        return None if operation is None else operation.kind
+
     def is_stream(self, text: str, name: str | None) -> bool:
         """Whether this operation is a subscription."""
-        operation = cost_of(self._schema, text, name)
-        return operation is not None and operation.kind is OperationType.SUBSCRIPTION
+        return self.kind(text, name) is OperationType.SUBSCRIPTION
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[TurnedAway | None]:
+        """A connection that stays: a WebSocket, or an event stream. Or why there are enough."""
+        key_id, tenant_id = caller.key.id, caller.tenant_id
+        for of_whom, count, most in (
+            ("key", self._streams_of_key[key_id], MAX_STREAMS_OF_A_KEY),
+            ("partner", self._streams_of_partner[tenant_id], MAX_STREAMS_OF_A_PARTNER),
+        ):
+            if count >= most:
+                self.turned_away["TOO_MANY_STREAMS"] += 1
+                message = f"{most} connections of this {of_whom} are open here already. Close those that nobody reads."
+                yield TurnedAway(429, code="TOO_MANY_STREAMS", message=message, retry_after_ms=STREAMS_RETRY_S * 1000)
+                return
+        self._streams_of_key[key_id] += 1
+        self._streams_of_partner[tenant_id] += 1
+        try:
+            yield None
+        finally:
+            for counter, of in ((self._streams_of_key, key_id), (self._streams_of_partner, tenant_id)):
+                counter[of] -= 1
+                if not counter[of]:
+                    del counter[of]
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[TurnedAway | None]:

@@ -18,7 +18,8 @@ from app import keys
 from app.authentication import Authentication
 from app.failpoints import reach_for
 from app.graphql import build_schema
-from app.graphql_http import DATABASE_RETRY_S, GraphQLEndpoint, Unservable
+from app.graphql_http import GraphQLEndpoint
+from app.graphql_sse import LAST_EVENT_ID, EventStreams
 from app.graphql_ws import Connections
 from app.house import OVER_THE_NETWORK, House, Transports, open_house
 from app.key_in_url import RefuseKeysInUrls
@@ -28,8 +29,11 @@ from app.limiter import Limiter
 from app.limits import Limits
 from app.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from app.metrics import Metrics
+from app.operation import Unservable
+from app.public_errors import DATABASE_RETRY_S, PublicErrors
 from app.quota import Quotas
 from app.request_id import HEADER, RequestId, new_request_id
+from app.results import Results
 from app.settings import ServeSettings, secret_bytes
 from bank.breaker import BreakerState
 from domain.caller import Caller
@@ -101,21 +105,24 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         app.state.metrics = Metrics(limits, limiter, database, house.breakers)
         app.state.last_used = last_used
         app.state.key_watch = watch
-        endpoint = app.state.graphql = GraphQLEndpoint(
+        public_error = PublicErrors(lambda: f"err_{here.random_bits(64):016x}")
+        results = Results(schema, limits, public_error)
+        app.state.event_streams = EventStreams(results, limits, watch.until_refused)
+        app.state.graphql = GraphQLEndpoint(
             schema,
             authentication,
             context_for,
-            lambda: f"err_{here.random_bits(64):016x}",
+            public_error,
             lambda: database.is_crowded,
             limits,
+            app.state.event_streams,
             settings.trusted_proxies,
         )
         app.state.connections = Connections(
-            schema,
+            results,
             authentication,
             context_for,
             lambda: new_request_id(here.random_bits),
-            endpoint.public_error,
             watch.until_refused,
             limits,
             allowed_origins=settings.allowed_origins,
@@ -158,7 +165,7 @@ def _middleware(settings: ServeSettings, world: World) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", LAST_EVENT_ID],
             expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy", HEADER],
         ),
         Middleware(RefuseKeysInUrls),

@@ -44,7 +44,10 @@ async def transaction_events(
 ) -> AsyncIterator[TransactionEvent]:
     """The caller's events from now on, or from behind one of them. What is wrong with the arguments is said before the first."""
     context = info.context
-    behind = None if after is None else await _sequence_of(context, after)
+    where = ["after"]
+    if context.last_event_id is not None:  # newer than the `after` that the stream once began with
+        after, where = context.last_event_id, ["Last-Event-ID"]
+    behind = None if after is None else await _sequence_of(context, after, where)
     wanted = None if types is None else frozenset(types)
 
     async def follow() -> AsyncIterator[TransactionEvent]:
@@ -55,11 +58,11 @@ async def transaction_events(
     return follow()
 
 
-async def _sequence_of(context: Context, after: str) -> int:
+async def _sequence_of(context: Context, after: str, where: Sequence[str] = ("after",)) -> int:
     event_id = decode_id_of(IdKind.EVENT, after)
     if event_id is not None:
         async with context.database.tenant(context.tenant_id) as tx:
             found = await get_event(tx, context.tenant_id, event_id)
         if found is not None:
             return found.sequence
-    raise RefusedArgument(["after"], "There is no event of yours with this id; give one from `events` or from a stream.")
+    raise RefusedArgument(where, "There is no event of yours with this id; give one from `events` or from a stream.")

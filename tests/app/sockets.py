@@ -1,27 +1,25 @@
-"""The API on a real socket, in this process: for clients that speak WebSocket."""
+"""The API on a real socket, in this process: for clients that follow streams, over WebSocket or as server-sent events."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
-import uvicorn
+import httpx
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.graphql_ws import MAX_MESSAGE_BYTES, SUBPROTOCOL
+from app.graphql_ws import SUBPROTOCOL
+from app.server import server_of
 from tests.conftest import PATIENCE_S
 
 
 @asynccontextmanager
 async def listening(app: Starlette) -> AsyncIterator[str]:
     """Serve it as `partner-api serve` does; the address, without a scheme. Its lifespan is somebody else's."""
-    config = uvicorn.Config(
-        app, port=0, lifespan="off", log_config=None, ws="websockets-sansio", ws_max_size=MAX_MESSAGE_BYTES, ws_ping_interval=None
-    )
-    server = uvicorn.Server(config)
+    server = server_of(app, outcome_wait_s=PATIENCE_S, port=0, lifespan="off")
     server.install_signal_handlers = lambda: None
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -74,3 +72,58 @@ class Wire:
         async with asyncio.timeout(PATIENCE_S):
             await self.socket.wait_closed()
         return self.socket.close_code or 0, self.socket.close_reason or ""
+
+
+class Stream:
+    """An event stream, and each of its messages. Opened by entering; `status` and `headers` are there then."""
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        query: str,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        **variables: Any,
+    ) -> None:
+        self._http = httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S)
+        sent = {"Accept": "text/event-stream", "Authorization": f"Bearer {key}", **(headers or {})}
+        asked = {"query": query, "variables": variables}
+        how: dict[str, Any] = {"json": asked}
+        if method == "GET":
+            how = {"params": {"query": query, "variables": json.dumps(variables)}}
+        self._opening = self._http.stream(method, f"http://{address}", headers=sent, **how)
+        self._lines: AsyncIterator[str]
+        self.response: httpx.Response
+        self.comments: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        self.response = await self._opening.__aenter__()
+        self._lines = self.response.aiter_lines()
+        return self
+
+    async def __aexit__(self, *why: Any) -> None:
+        await self._opening.__aexit__(*why)
+        await self._http.aclose()
+
+    async def receive(self) -> dict[str, str] | None:
+        """The next message with data or a name, by its fields; None: the stream has ended."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in self._lines:
+                name, _, value = line.partition(":")
+                if line.startswith(":"):
+                    self.comments.append(value.strip())
+                elif line:
+                    fields[name] = value.removeprefix(" ")
+                elif "event" in fields or "data" in fields:
+                    return fields
+        return None
+
+    async def next(self) -> Any:
+        """The data of the next message, which is a result."""
+        message = await self.receive()
+        assert message is not None
+        assert message["event"] == "next", message
+        return json.loads(message["data"])

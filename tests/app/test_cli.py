@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.cli import COMMANDS
+from app.server import Server
 from domain.ids import IdKind, decode_id_of
 from tests.app.command_line import Run
 
@@ -144,14 +145,14 @@ def test_nobody_is_not_changed(run: Run, command: tuple[str, ...], unknown: str)
 
 def test_the_web_server_leaves_it_to_us_from_where_a_request_came(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would believe X-Forwarded-For of any process on this machine."""
-    started: list[dict[str, Any]] = []
-    monkeypatch.setattr("uvicorn.run", lambda _, **options: started.append(options))
+    started: list[Server] = []
+    monkeypatch.setattr("app.server.Server.run", lambda server: started.append(server))
 
     assert run("serve")[0] == 0
 
-    (options,) = started
-    assert options["proxy_headers"] is False
-    assert options["access_log"] is False, "it would log URLs"
+    (server,) = started
+    assert server.config.proxy_headers is False
+    assert server.config.access_log is False, "it would log URLs"
 
 
 def test_people_get_tables_and_sentences(run: Run) -> None:
@@ -292,8 +293,8 @@ def test_a_process_that_holds_connections_takes_all_the_files_that_it_may() -> N
 
 def test_a_server_that_is_told_to_stop_waits_for_as_long_as_its_requests_do(run: Run, environment: pytest.MonkeyPatch) -> None:
     """Whoever waits for the bank would get a 500 in plain text otherwise."""
-    given: dict[str, object] = {}
-    environment.setattr("uvicorn.run", lambda _, **options: given.update(options))
+    started: list[Server] = []
+    environment.setattr("app.server.Server.run", lambda server: started.append(server))
     environment.setattr("app.cli.log_to_stderr", lambda _: None)
     environment.setattr("app.cli.allow_many_connections", lambda: None)
     environment.setenv("PARTNER_API_OUTCOME_WAIT_S", "29.5")
@@ -301,4 +302,4 @@ def test_a_server_that_is_told_to_stop_waits_for_as_long_as_its_requests_do(run:
     code, _, _ = run("serve")
 
     assert code == 0
-    assert given["timeout_graceful_shutdown"] > 29.5
+    assert started[0].config.timeout_graceful_shutdown > 29.5

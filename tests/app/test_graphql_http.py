@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.graphql_http import MAX_BODY_BYTES
+from app.operation import MAX_BODY_BYTES
 from tests.app.serving import Api, raw
 
 RESPONSE_JSON, JSON = "application/graphql-response+json", "application/json"

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app import graphql_ws
+from app import graphql_ws, limits
 from app.cost import STREAM
 from app.graphql_ws import MAX_OPERATIONS, SUBPROTOCOL
 from domain import caller as caller_module
@@ -288,7 +288,7 @@ async def test_the_server_pings_a_quiet_connection(api: Api, live: str, monkeypa
 
 
 async def test_too_many_connections_with_one_key_are_refused(api: Api, live: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphql_ws, "MAX_CONNECTIONS_OF_A_KEY", 1)
+    monkeypatch.setattr(limits, "MAX_STREAMS_OF_A_KEY", 1)
 
     async with Wire(live) as first:
         await first.init(api.key)
@@ -296,7 +296,7 @@ async def test_too_many_connections_with_one_key_are_refused(api: Api, live: str
             await second.send({"type": "connection_init", "payload": {"authorization": f"Bearer {api.key}"}})
             assert await second.receive() == {"type": "connection_ack"}
             refused, _ = await second.closed()
-    while api.app.state.connections.open_with_any_key:  # noqa: ASYNC110 - the server hears of the end a moment later
+    while api.app.state.connections.limits.streams:  # noqa: ASYNC110 - the server hears of the end a moment later
         await asyncio.sleep(0)
     async with Wire(live) as third:
         await third.init(api.key)

@@ -67,9 +67,11 @@ def test_every_variable_of_the_bank_is_described_with_its_default() -> None:
 
 def test_every_refusal_and_every_code_is_explained() -> None:
     text = (ROOT / "docs/errors.md").read_text()
-    sources = ("app/graphql_http.py", "app/graphql.py", "app/key_in_url.py", "app/limits.py", "resolvers/asking.py")
-    code_sources = "".join((ROOT / name).read_text() for name in sources)
+    sources = ["graphql_http", "graphql_sse", "graphql_ws", "graphql", "key_in_url", "limits", "operation", "public_errors"]
+    code_sources = "".join((ROOT / f"app/{name}.py").read_text() for name in sources)
+    code_sources += (ROOT / "resolvers/asking.py").read_text()
     codes = set(re.findall(r'code(?:"\s*:|=)\s*(?:str = )?"([A-Z_]+)"', code_sources)) | {"BAD_REQUEST"}
+    codes |= set(re.findall(r'_error\("([A-Z_]+)"', code_sources))
 
     assert len(codes) > 5, "the pattern has to find the codes"
     assert [code for code in codes if f"`{code}`" not in text] == []

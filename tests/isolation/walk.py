@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 
 from app.graphql import build_schema
+from app.limits import Charged
+from app.operation import Operation
+from app.results import Broken
 from tests.app.serving import Api
 from tests.conftest import PATIENCE_S
 from tests.isolation.estate import Estate, without_fresh_names
@@ -83,12 +86,14 @@ async def _first_of(probe: Probe, api: Api, arguments: dict[str, Any]) -> httpx.
     """What a stream begins with, as if it were an answer."""
     connections = api.app.state.connections
     caller = await connections.authentication.caller(f"Bearer {api.key}", ip_address("127.0.0.1"))
-    stream = await connections.schema.stream(
-        probe.document, variable_values=arguments, context_value=connections.context_of(caller)
-    )
+    operation = Operation(probe.document, arguments, None)
+    charged = Charged({}, {}, is_dry=False)
+    stream = connections.results.of(caller, connections.context_of(caller), operation, charged)
     async with aclosing(stream), asyncio.timeout(PATIENCE_S):
-        first = await anext(stream)
-    body = {"data": first.data, **({"errors": [connections.public_error(each) for each in first.errors]} if first.errors else {})}
+        try:
+            body = json.loads((await anext(stream)).body)
+        except Broken as broken:
+            body = {"data": None, "errors": broken.errors}
     return httpx.Response(200, json=body)
 
 
