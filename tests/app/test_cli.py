@@ -146,7 +146,7 @@ def test_nobody_is_not_changed(run: Run, command: tuple[str, ...], unknown: str)
 def test_the_web_server_leaves_it_to_us_from_where_a_request_came(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would believe X-Forwarded-For of any process on this machine."""
     started: list[Server] = []
-    monkeypatch.setattr("app.server.Server.run", lambda server: started.append(server))
+    monkeypatch.setattr("app.server.Server.run", lambda server: started.append(server))  # noqa: PLW0108 - it has to bind
 
     assert run("serve")[0] == 0
 
@@ -294,7 +294,7 @@ def test_a_process_that_holds_connections_takes_all_the_files_that_it_may() -> N
 def test_a_server_that_is_told_to_stop_waits_for_as_long_as_its_requests_do(run: Run, environment: pytest.MonkeyPatch) -> None:
     """Whoever waits for the bank would get a 500 in plain text otherwise."""
     started: list[Server] = []
-    environment.setattr("app.server.Server.run", lambda server: started.append(server))
+    environment.setattr("app.server.Server.run", lambda server: started.append(server))  # noqa: PLW0108 - it has to bind
     environment.setattr("app.cli.log_to_stderr", lambda _: None)
     environment.setattr("app.cli.allow_many_connections", lambda: None)
     environment.setenv("PARTNER_API_OUTCOME_WAIT_S", "29.5")
