@@ -94,7 +94,8 @@ class Results:
             raise
         except Exception as error:
             failed = True
-            raise self._broken([GraphQLError(str(error), original_error=error)]) from error
+            refusal = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            raise self._broken([refusal]) from error
         finally:
             self._limits.note(caller, failed=failed, payments=context.payments_made)
 

@@ -192,6 +192,11 @@ class WorkSettings(ServeSettings):
     reconcile_every_s: float = Field(
         3600, gt=0, le=12 * 3600, description="Seconds between two reconciliations of a partner; the bank keeps keys for a day."
     )
+    event_retention_days: int = Field(
+        400,
+        ge=30,
+        description="Days that events are kept; then they go, oldest first, and whoever wants to go on behind one is told.",
+    )
     repair_limit_minor: int = Field(
         100_000, ge=0, description="Cents: where a reconciliation repairs a payment of more, it flags it as well."
     )

@@ -282,7 +282,7 @@ async def _numbers(database: Database, tenant_id: UUID) -> Checked:
     while True:
         async with database.tenant(tenant_id) as tx:
             await at_one_moment(tx)
-            page, counter = await page_of_event_numbers(tx, tenant_id, numbers.highest, NUMBERS_PAGE)
-        numbers = numbers.then(page)
+            page, counter, forgotten = await page_of_event_numbers(tx, tenant_id, numbers.highest, NUMBERS_PAGE)
+        numbers = numbers.behind(forgotten).then(page)
         if len(page) < NUMBERS_PAGE:
             return numbers_are_gapless(tenant_id, numbers, counter)

@@ -37,7 +37,7 @@ async def work_until_stopped(settings: WorkSettings) -> None:
             await watch.check_login()
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
-            reaper = Reaper(house.parts, watch)
+            reaper = Reaper(house.parts, watch, timedelta(days=settings.event_retention_days))
             usage = UsageBooks(house.parts.database, watch, house.parts.world, counters)
             async with asyncio.TaskGroup() as rounds:
                 for parts in house.of_each_mode:

@@ -78,12 +78,15 @@ def events_follow_the_table(history: History, given: Circumstances) -> Checked: 
 
 
 def _chain(history: History) -> Iterator[Violation]:
-    """Whether the steps join. Asked only when each state has its one event; a missing or surplus one is I6's."""
+    """Whether the steps join. Asked only when each state has its one event; a missing or surplus one is I6's. Of a payment whose first
+    events have gone with their age, those that are left are asked.
+    """
     told = [event.payment.state for event in history.events]
-    if sorted(map(str, told)) != sorted(history.payment.reached):
+    if sorted(map(str, told)) != sorted(set(history.payment.reached) - history.forgotten) or (history.forgotten and not told):
         return
     came_from = [event.previous_state for event in history.events]
-    if came_from != [None, *told][: len(told)] or told[-1:] != [history.payment.state]:
+    begins = came_from[0] if history.forgotten else None
+    if came_from != [begins, *told][: len(told)] or told[-1:] != [history.payment.state]:
         steps = ", ".join(f"{before} to {after}" for before, after in zip(came_from, told, strict=True))
         yield _violation(Breach.BROKEN_CHAIN, history, f"{history.payment.state}, the events: {steps or 'none'}")
 
@@ -130,7 +133,7 @@ def _events_of_states(history: History) -> Iterator[Violation]:
     reached = history.payment.reached
     counts = Counter(event.payment.state for event in history.events)
     for state in reached:
-        if counts[state] != 1:
+        if counts[state] != 1 and state not in history.forgotten:
             breach = Breach.EVENT_TWICE if counts[state] else Breach.EVENT_MISSING
             yield _violation(breach, history, f"{state}: {counts[state]} events")
     for told in counts:
@@ -200,7 +203,10 @@ def _all(bank: BankReferences) -> tuple[str | None, ...]:
 
 
 def numbers_are_gapless(tenant_id: UUID, numbers: EventNumbers, counter: int | None) -> Checked:
-    """I7: a partner's events are numbered 1, 2, 3 … up to where the counter stands (None: there is no counter yet)."""
+    """I7: a partner's events are numbered 1, 2, 3 … up to where the counter stands (None: there is no counter yet).
+
+    Those that have gone with their age are the first ones, without a gap among them: see `EventNumbers.behind`.
+    """
     found = [
         Violation(Breach.GAP, tenant_id, None, f"#{first}" if first == last else f"#{first} to #{last}")
         for first, last in numbers.gaps

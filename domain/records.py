@@ -104,6 +104,15 @@ class History:
     attempts: tuple[AttemptRecord, ...] = ()
     events: tuple[EventRecord, ...] = ()
     settled: frozenset[str] = frozenset()
+    forgotten_until: datetime | None = None  # of the partner's events that have gone with their age, the latest was of this time
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """States reached whose events have gone: old ones, of which there is none any more."""
+        if self.forgotten_until is None:
+            return frozenset()
+        told = {event.payment.state for event in self.events}
+        return frozenset(state for state, at in self.payment.reached.items() if at <= self.forgotten_until and state not in told)
 
     @property
     def open_attempts(self) -> tuple[AttemptRecord, ...]:
@@ -123,11 +132,15 @@ class EventNumbers:
     highest: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
 
+    def behind(self, forgotten: int) -> "EventNumbers":
+        """The same where events up to this number have gone with their age: that is no gap."""
+        return replace(self, highest=max(self.highest, forgotten))
+
     def then(self, numbers: Sequence[int]) -> "EventNumbers":
         """With a further page, in ascending order."""
         gaps, highest = list(self.gaps), self.highest
         for number in numbers:
             if number != highest + 1 and len(gaps) < MAX_GAPS:
-                gaps.append((highest + 1, number - 1))
+                gaps.append((highest + 1, number - 1) if number > highest else (number, number))
             highest = number
         return replace(self, count=self.count + len(numbers), highest=highest, gaps=tuple(gaps))

@@ -1,4 +1,4 @@
-"""Forgets idempotency keys that are old enough. Attempts, payments and events stay."""
+"""Forgets what is old enough: idempotency keys, reports, events. Attempts and payments stay."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,21 +8,26 @@ from domain.reconciliation import REPORTS_KEPT
 from gateway.parts import Parts
 from persistence.attempts import forget_keys
 from persistence.database import Database
+from persistence.events import forget_events
 from persistence.partners import partner_ids
 from persistence.reconciliations import forget_reports
 from persistence.remembered_answers import forget_answers
 
 REAP_EVERY_S = 3600.0  # keys live for weeks; an hour more or less is nothing
 KEEP = timedelta(days=35)  # the promise is 30 days: a retry on the last day must not meet the reaper
+KEEP_EVENTS = timedelta(days=400)  # a year, and time to look at it
+LEAST_EVENTS = timedelta(days=30)  # as long as idempotency keys: whoever may repeat a request may want to hear of it, too
 PAGE = 500  # rows of one transaction: some milliseconds of locks that nobody waits for
 
 
 class Reaper:
-    """The worker's round over old idempotency keys and reports. `watch` is a database with the worker's login."""
+    """The worker's round over what is old. `watch` is a database with the worker's login: no other may delete events."""
 
-    def __init__(self, parts: Parts, watch: Database) -> None:
+    def __init__(self, parts: Parts, watch: Database, keep_events: timedelta = KEEP_EVENTS) -> None:
+        assert keep_events >= LEAST_EVENTS, "the settings see to that, and the database too"
         self._parts = parts
         self._watch = watch
+        self._keep_events = keep_events
 
     async def run_once(self) -> int:
         """Forget what was closed more than KEEP ago, whatever partner's. Returns how many keys."""
@@ -39,6 +44,8 @@ class Reaper:
                 while await self._forget_answers(tenant_id):
                     pass
                 while await self._forget_reports(tenant_id):
+                    pass
+                while await self._forget_events(tenant_id):
                     pass
             after = tenants[-1]
 
@@ -59,3 +66,8 @@ class Reaper:
         before = self._parts.world.now() - REPORTS_KEPT
         async with self._parts.database.tenant(tenant_id) as tx:
             return await forget_reports(tx, tenant_id, before=before, limit=PAGE)
+
+    async def _forget_events(self, tenant_id: UUID) -> int:
+        before = self._parts.world.now() - self._keep_events
+        async with self._watch.tenant(tenant_id) as tx:
+            return await forget_events(tx, before=before, limit=PAGE)

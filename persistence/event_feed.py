@@ -24,6 +24,10 @@ DATABASE_PAUSE_S = 0.5  # between two tries while the database is away
 log = logging.getLogger(__name__)
 
 
+class EventsForgotten(Exception):
+    """What follows on this place is not kept any more."""
+
+
 class EventFeed:
     """`is_woken` says whether wake-ups arrive from other processes just now. `close` ends all readers."""
 
@@ -41,13 +45,16 @@ class EventFeed:
     async def follow(self, tenant_id: UUID, after: int | None = None) -> AsyncIterator[LoggedEvent]:
         """Every event behind this sequence number, in order and without a gap, for ever; None: those from now on.
 
-        Raises DatabaseAway, also in the middle: whoever follows again from the last event misses nothing.
+        Raises DatabaseAway, also in the middle: whoever follows again from the last event misses nothing. Raises EventsForgotten where
+        that is not true any more.
         """
         async with self._tail(tenant_id) as tail:
             at = await self._now(tenant_id) if after is None else after
             while True:
                 while at < tail.last:
                     for logged in await self._behind(tail, tenant_id, at):
+                        if logged.sequence != at + 1:  # whoever reads so late does not get what has gone meanwhile
+                            raise EventsForgotten
                         at = logged.sequence
                         yield logged
                 await tail.moved.wait()

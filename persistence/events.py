@@ -1,6 +1,8 @@
 """The log of events: append-only, one gapless sequence for each tenant, in the order of the commits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +49,9 @@ _PAGE = text(f"""
 """)
 _GET = text(f"select {_COLUMNS} from events where tenant_id = :tenant_id and id = :id")
 _LAST = text("select last from event_sequences where tenant_id = :tenant_id")
+_FORGOTTEN = text("select forgotten, forgotten_id from event_sequences where tenant_id = :tenant_id")
+_OLDEST = text("select id from events where tenant_id = :tenant_id order by sequence limit 1")
+_FORGET = text("select forget_events(:before, :limit)")
 MAX_PAGE = 500  # events of a page: a kilobyte each
 
 
@@ -97,6 +102,37 @@ async def get_event(tx: Transaction, tenant_id: UUID, event_id: UUID) -> LoggedE
 async def last_sequence(tx: Transaction, tenant_id: UUID) -> int:
     """The number of the tenant's newest event; 0 when there is none yet."""
     return int((await tx.execute(_LAST, {"tenant_id": tenant_id})).scalar_one_or_none() or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is not kept any more: up to which number, and the newest id of those; nothing: 0 and None."""
+
+    sequence: int = 0
+    newest_id: UUID | None = None
+
+    def may_have_had(self, event_id: UUID) -> bool:
+        """Whether an event with this id may have been among them. Ids carry their time."""
+        return self.newest_id is not None and event_id <= self.newest_id
+
+
+async def forgotten_events(tx: Transaction, tenant_id: UUID) -> Forgotten:
+    """How much of the tenant's log has gone. Read after a page of events, it tells whether the page may lack some."""
+    row = (await tx.execute(_FORGOTTEN, {"tenant_id": tenant_id})).one_or_none()
+    return Forgotten() if row is None else Forgotten(row.forgotten, row.forgotten_id)
+
+
+async def oldest_event_id(tx: Transaction, tenant_id: UUID) -> UUID | None:
+    """With which event the tenant's log begins now."""
+    return (await tx.execute(_OLDEST, {"tenant_id": tenant_id})).scalar_one_or_none()
+
+
+async def forget_events(tx: Transaction, *, before: datetime, limit: int) -> int:
+    """Delete the oldest events of the transaction's tenant, up to the first that is not older; the newest one stays. How many.
+
+    Needs the worker's login. What is younger than thirty days stays whatever `before` says.
+    """
+    return int((await tx.execute(_FORGET, {"before": before, "limit": limit})).scalar_one())
 
 
 def _logged(row: Row[Any]) -> LoggedEvent:

@@ -26,6 +26,7 @@ WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, 
     "grant select (id, created_at) on partners to {login}",
     "grant select (tenant_id, started_at, finished_at, lease_until) on reconciliation_runs to {login}",
     "grant select (tenant_id, expiry_year, expiry_month, state) on cards to {login}",
+    "grant execute on function forget_events(timestamptz, integer) to {login}",  # old events; nobody else deletes any
 )
 WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of the policy, its table, and the rows
     "due": ("attempts", "closed_at is null"),
@@ -41,7 +42,8 @@ APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment beg
     "grant select, insert, update on users, cards to {login}",
     "grant select, insert on card_transitions to {login}",
     "grant select, insert, update on attempts to {login}",
-    "grant select, insert, update on event_sequences to {login}",
+    "revoke insert, update on event_sequences from {login}",  # older versions granted all of it
+    "grant select, insert (tenant_id, last), update (last) on event_sequences to {login}",
     "grant select, insert, update, delete on remembered_answers to {login}",
     "grant select, insert, update on usage_by_day to {login}",
     "grant select, insert, delete on usage_drains to {login}",

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0011"
+REVISION = "0012"
 
 
 class NotMigrated(Exception):

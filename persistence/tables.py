@@ -149,6 +149,9 @@ event_sequences = Table(
     metadata,
     Column("tenant_id", UUID(), primary_key=True),
     Column("last", BigInteger, nullable=False),
+    Column("forgotten", BigInteger, nullable=False),
+    Column("forgotten_until", _Time),
+    Column("forgotten_id", UUID()),
 )
 
 events = Table(

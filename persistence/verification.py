@@ -68,7 +68,7 @@ _SETTLED = text("""
         and jsonb_typeof(after -> 'review_reasons') = 'array' and not jsonb_exists(after -> 'review_reasons', had.reason)
 """)
 _NUMBERS = text("select sequence from events where tenant_id = :tenant_id and sequence > :after order by sequence limit :limit")
-_COUNTER = text("select last from event_sequences where tenant_id = :tenant_id")
+_COUNTER = text("select last, forgotten, forgotten_until from event_sequences where tenant_id = :tenant_id")
 _OPEN = text("""
     select count(*) from attempts join payments on payments.tenant_id = attempts.tenant_id and payments.id = attempts.payment_id
     where attempts.tenant_id = :tenant_id and attempts.closed_at is null
@@ -94,11 +94,14 @@ async def get_histories(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -
     return {history.payment.id: history for history in await _histories(tx, tenant_id, rows.all())}
 
 
-async def page_of_event_numbers(tx: Transaction, tenant_id: UUID, after: int, limit: int) -> tuple[list[int], int | None]:
-    """The numbers of the tenant's events behind `after`, ascending, and where the counter stands (None: there is none)."""
+async def page_of_event_numbers(tx: Transaction, tenant_id: UUID, after: int, limit: int) -> tuple[list[int], int | None, int]:
+    """The numbers of the tenant's events behind `after`, ascending; where the counter stands (None: there is none); and up to which number
+    events have gone with their age.
+    """
     rows = await tx.execute(_NUMBERS, {"tenant_id": tenant_id, "after": after, "limit": limit})
     numbers = [row.sequence for row in rows]
-    return numbers, (await tx.execute(_COUNTER, {"tenant_id": tenant_id})).scalar_one_or_none()
+    counter = (await tx.execute(_COUNTER, {"tenant_id": tenant_id})).one_or_none()
+    return numbers, None if counter is None else counter.last, 0 if counter is None else counter.forgotten
 
 
 async def count_unsettled_attempts(tx: Transaction, tenant_id: UUID) -> int:
@@ -118,6 +121,8 @@ async def _histories(tx: Transaction, tenant_id: UUID, payments: Sequence[Row[An
     settled: dict[UUID, set[str]] = defaultdict(set)
     for row in await tx.execute(_SETTLED, given):
         settled[row.payment_id].add(str(row.reason))
+    counter = (await tx.execute(_COUNTER, {"tenant_id": tenant_id})).one_or_none()
+    forgotten_until = None if counter is None or counter.forgotten_until is None else _time(counter.forgotten_until)
     return [
         History(
             tenant_id=tenant_id,
@@ -125,6 +130,7 @@ async def _histories(tx: Transaction, tenant_id: UUID, payments: Sequence[Row[An
             attempts=tuple(attempts.get(row.id, ())),
             events=tuple(events.get(row.id, ())),
             settled=frozenset(settled.get(row.id, ())),
+            forgotten_until=forgotten_until,
         )
         for row in payments
     ]

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from domain.event import EventType
-from domain.ids import IdKind, decode_id_of
-from persistence.events import get_event, page_of_events
+from domain.ids import IdKind, decode_id_of, encode_id
+from persistence.database import Transaction
+from persistence.event_feed import EventsForgotten
+from persistence.events import forgotten_events, get_event, oldest_event_id, page_of_events
 from resolvers.context import Context, Info
 from resolvers.pages import page_size
-from resolvers.refused_argument import RefusedArgument
+from resolvers.refused_argument import CursorExpired, RefusedArgument
 from schema.connection import PageInfo
 from schema.event import EventConnection, EventEdge, TransactionEvent, event_of
 
@@ -21,6 +23,8 @@ async def events(info: Info, *, first: int | None, after: str | None, types: Seq
     async with context.database.tenant(context.tenant_id) as tx:
         # One more than wanted tells whether there is more.
         found = await page_of_events(tx, context.tenant_id, after=behind, limit=limit + 1, types=types)
+        if after is not None and (await forgotten_events(tx, context.tenant_id)).sequence > behind:
+            raise await _expired(tx, context.tenant_id, ["after"])  # between two statements
     edges = [EventEdge(cursor=node.id, node=node) for node in map(event_of, found[:limit])]
     page_info = PageInfo(
         has_next_page=len(found) > limit,
@@ -51,9 +55,14 @@ async def transaction_events(
     wanted = None if types is None else frozenset(types)
 
     async def follow() -> AsyncIterator[TransactionEvent]:
-        async for logged in context.feed.follow(context.tenant_id, behind):
-            if wanted is None or logged.event.type in wanted:
-                yield event_of(logged)
+        try:
+            async for logged in context.feed.follow(context.tenant_id, behind):
+                if wanted is None or logged.event.type in wanted:
+                    yield event_of(logged)
+        except EventsForgotten:
+            async with context.database.tenant(context.tenant_id) as tx:
+                expired = await _expired(tx, context.tenant_id, where)
+            raise expired from None
 
     return follow()
 
@@ -63,6 +72,14 @@ async def _sequence_of(context: Context, after: str, where: Sequence[str] = ("af
     if event_id is not None:
         async with context.database.tenant(context.tenant_id) as tx:
             found = await get_event(tx, context.tenant_id, event_id)
-        if found is not None:
-            return found.sequence
+            if found is not None:
+                return found.sequence
+            # By its id's time alone: it is answered alike whether there ever was such an event, and whose.
+            if (await forgotten_events(tx, context.tenant_id)).may_have_had(event_id):
+                raise await _expired(tx, context.tenant_id, where)
     raise RefusedArgument(where, "There is no event of yours with this id; give one from `events` or from a stream.")
+
+
+async def _expired(tx: Transaction, tenant_id: UUID, where: Sequence[str]) -> CursorExpired:
+    oldest = await oldest_event_id(tx, tenant_id)
+    return CursorExpired(where, None if oldest is None else encode_id(IdKind.EVENT, oldest))

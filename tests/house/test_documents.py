@@ -69,7 +69,7 @@ def test_every_refusal_and_every_code_is_explained() -> None:
     text = (ROOT / "docs/errors.md").read_text()
     sources = ["graphql_http", "graphql_sse", "graphql_ws", "graphql", "key_in_url", "limits", "operation", "public_errors"]
     code_sources = "".join((ROOT / f"app/{name}.py").read_text() for name in sources)
-    code_sources += (ROOT / "resolvers/asking.py").read_text()
+    code_sources += "".join((ROOT / f"resolvers/{name}.py").read_text() for name in ("asking", "refused_argument"))
     codes = set(re.findall(r'code(?:"\s*:|=)\s*(?:str = )?"([A-Z_]+)"', code_sources)) | {"BAD_REQUEST"}
     codes |= set(re.findall(r'_error\("([A-Z_]+)"', code_sources))
 

@@ -198,7 +198,7 @@ async def test_the_numbers_of_events_come_with_the_counter(database, tenant, cap
     async with database.tenant(other_tenant) as tx:
         nothing = await page_of_event_numbers(tx, other_tenant, 0, 2)
 
-    assert (first, rest, nothing) == (([1, 2], 3), ([3], 3), ([], None))
+    assert (first, rest, nothing) == (([1, 2], 3, 0), ([3], 3, 0), ([], None, 0))
 
 
 async def test_open_attempts_are_counted_unless_they_rest_for_an_operator(gateway, owner, database, tenant, wish, line):
