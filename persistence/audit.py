@@ -25,7 +25,7 @@ RECORDED = f"""
     from unnest(
         cast(:audit_id as uuid[]), cast(:at as timestamptz[]), cast(:kind as text[]), cast(:actor as text[]),
         cast(:api_key_id as uuid[]), cast(:address as text[]), cast(:request_id as text[]), cast(:action as text[]),
-        cast(:audit_payment_id as uuid[]), cast(:subject as text[]), cast(:attempt_id as uuid[]),
+        cast(:audit_payment_id as uuid[]), cast(:audit_subject as text[]), cast(:attempt_id as uuid[]),
         cast(:audit_key as text[]), cast(:note as text[]), cast(:before as jsonb[]), cast(:after as jsonb[])
     ) with ordinality as given ({COLUMNS}, position)
     order by position
@@ -70,7 +70,7 @@ def recorded(tenant_id: UUID, entries: Sequence[AuditEntry]) -> dict[str, object
         "request_id": [entry.request_id for entry in entries],
         "action": [entry.action for entry in entries],
         "audit_payment_id": [entry.payment_id for entry in entries],
-        "subject": [entry.subject for entry in entries],
+        "audit_subject": [entry.subject for entry in entries],
         "attempt_id": [entry.attempt_id for entry in entries],
         "audit_key": [entry.idempotency_key for entry in entries],
         "note": [entry.note for entry in entries],
