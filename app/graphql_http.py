@@ -33,6 +33,7 @@ from domain.access import NOT_FOR_YOU, Refused
 from domain.api_key import Network
 from domain.caller import Caller
 from gateway.gateway import Overloaded
+from gateway.vault.key_service import KeysAway
 from persistence.database import Crowded, DatabaseAway
 from resolvers.context import Context
 
@@ -150,12 +151,12 @@ def _has_data(result: ExecutionResult) -> bool:
 
 
 def _weather(media_type: str, weather: BaseException) -> Response:
-    wait_s = retry_after_s(weather)
-    message = (
-        "Too many payments are under way. Repeat this with the same idempotency key in a moment."
-        if isinstance(weather, Overloaded | Crowded)
-        else "The service can't reach its database. Repeat this with the same idempotency key in a moment; nothing is lost or done twice."
-    )
+    wait_s, again = retry_after_s(weather), "Repeat this with the same idempotency key in a moment"
+    if isinstance(weather, Overloaded | Crowded):
+        message = f"Too many payments are under way. {again}."
+    else:
+        what = "keys" if isinstance(weather, KeysAway) else "database"
+        message = f"The service can't reach its {what}. {again}; nothing is lost or done twice."
     extensions = {"code": "SERVICE_UNAVAILABLE", "retryAfterMs": wait_s * 1000}
     return _refusal(media_type, 503, message, extensions, {"Retry-After": str(wait_s)})
 

@@ -58,11 +58,17 @@ def _networks(value: object) -> object:
         raise ValueError("it has to be networks such as 10.0.0.0/8,fd00::/8") from None
 
 
+def _nothing(value: object) -> object:
+    """A variable that is set to nothing is not set: docker-compose.yml can't leave one out."""
+    return None if value == "" else value
+
+
 def _failpoint(value: object) -> object:
     return (read_failpoint(value) if value else None) if isinstance(value, str) else value
 
 
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+OptionalSecret = Annotated[Secret | None, BeforeValidator(_nothing)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
@@ -91,6 +97,42 @@ class Settings(BaseSettings):
                 f"it; or, on a desk, set {PREFIX}ENVIRONMENT to development"
             )
         return self
+
+
+class MasterKeySettings(Settings):
+    """For whatever seals and opens cards."""
+
+    master_key: Secret = Field(
+        description="Wraps the keys that card numbers are sealed under: 32 random bytes in base64, not kept in the database."
+    )
+    next_master_key: OptionalSecret = Field(
+        None, description="The master key's successor, from before a rotation until after it: docs/operations.md."
+    )
+
+    @property
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master key and, during a rotation, the next one."""
+        return tuple(secret_bytes(each) for each in (self.master_key, self.next_master_key) if each is not None)
+
+    @model_validator(mode="after")
+    def _two_master_keys(self) -> Self:
+        if self.next_master_key == self.master_key:
+            raise ValueError(
+                f"{PREFIX}NEXT_MASTER_KEY is the same as {PREFIX}MASTER_KEY. Make a new one with "
+                f"`openssl rand -base64 {SECRET_BYTES}`; or, after a rotation, leave it out"
+            )
+        return self
+
+
+def _refuse_published(settings: Settings, *names: str) -> None:
+    """Raises ValueError when one of these secrets is known to everybody, and this is no desk."""
+    for name in names:
+        secret: SecretStr | None = getattr(settings, name)
+        if secret and secret_bytes(secret).startswith(DEVELOPMENT_ONLY) and settings.environment != "development":
+            raise ValueError(
+                f"{PREFIX}{name.upper()} is the one of docker-compose.yml, which everybody knows. Make one of your own with "
+                f"`openssl rand -base64 {SECRET_BYTES}`; or, on a desk, set {PREFIX}ENVIRONMENT to development"
+            )
 
 
 class OwnerSettings(Settings):
@@ -128,7 +170,16 @@ class VerifySettings(OwnerSettings):
     sandbox_bank_control_url: HttpUrl | None = Field(None, description="The same of the sandbox's bank, for `verify --sandbox`.")
 
 
-class ServeSettings(Settings):
+class VaultSettings(OwnerSettings, MasterKeySettings):
+    """For `partner-api vault`."""
+
+    @model_validator(mode="after")
+    def _no_published_secrets(self) -> Self:
+        _refuse_published(self, "master_key", "next_master_key")
+        return self
+
+
+class ServeSettings(MasterKeySettings):
     """For `partner-api serve`."""
 
     database_url: DatabaseUrl = Field(description="The API's login; row security binds it.")
@@ -136,9 +187,6 @@ class ServeSettings(Settings):
     bank_url: HttpUrl = Field(description="The bank, without a path.")
     sandbox_bank_url: HttpUrl | None = Field(
         None, description="Another bank, where no money moves, for test keys. Without one they are refused."
-    )
-    master_key: Secret = Field(
-        description="Seals cards while an authorization is unfinished: 32 random bytes in base64, not kept in the database."
     )
     pepper: Secret = Field(
         description="Keys the hashes of API keys and card numbers: 32 random bytes in base64. Never change it."
@@ -167,13 +215,7 @@ class ServeSettings(Settings):
 
     @model_validator(mode="after")
     def _no_published_secrets(self) -> Self:
-        for name in ("master_key", "pepper"):
-            published = secret_bytes(getattr(self, name)).startswith(DEVELOPMENT_ONLY)
-            if published and self.environment != "development":
-                raise ValueError(
-                    f"{PREFIX}{name.upper()} is the one of docker-compose.yml, which everybody knows. Make one of your own with "
-                    f"`openssl rand -base64 {SECRET_BYTES}`; or, on a desk, set {PREFIX}ENVIRONMENT to development"
-                )
+        _refuse_published(self, "master_key", "next_master_key", "pepper")
         return self
 
     @field_validator("allowed_origins", mode="before")
@@ -202,7 +244,7 @@ class WorkSettings(ServeSettings):
     )
 
 
-ALL = (MigrateSettings, KeySettings, VerifySettings, WorkSettings)
+ALL = (MigrateSettings, KeySettings, VerifySettings, VaultSettings, WorkSettings)
 _S = TypeVar("_S", bound=Settings)
 
 

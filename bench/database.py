@@ -22,6 +22,7 @@ import click
 from sqlalchemy import text
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.keys import ring_of
 from domain.audit import AuditEntry
 from domain.card import CardDetails
 from domain.event import Event
@@ -29,7 +30,9 @@ from domain.money import Money
 from domain.request import AuthorizeRequest
 from gateway import attempts
 from gateway.parts import Parts
-from gateway.sealing import CardSeal
+from gateway.vault.key_service import LocalKeyService
+from gateway.vault.master_keys import agree_on_master_key
+from gateway.vault.vault import Vault
 from gateway.world import real_world
 from persistence.database import Database, Transaction
 from persistence.events import append_events
@@ -73,7 +76,7 @@ async def _measure(url: str) -> None:
     await bound.check_login()
     for name, work in (await _works(owner, tenants[7])).items():
         await _compare(f"row-level security on ÷ off, {name}", partial(work, bound), partial(work, free))
-    parts = _parts(bound)
+    parts = await _parts(bound)
     await _compare("audit log on ÷ off, begin an authorization", *_beginnings(parts, tenants[0]))
     for each in (owner, bound, free):
         await each.close()
@@ -112,11 +115,12 @@ async def _works(owner: Database, tenant_id: UUID) -> dict[str, Work]:
     return {"one payment": one, "the payments of an order": order, "a page of 20": page}
 
 
-def _parts(database: Database) -> Parts:
+async def _parts(database: Database) -> Parts:
     unused: Any = None
-    return Parts(
-        database=database, world=real_world(), wakeups=unused, bank=unused, seal=CardSeal(b"m" * 32), fingerprint_secret=b"p" * 32
-    )
+    world, key_service = real_world(), LocalKeyService(ring_of(b"m" * 32))
+    await agree_on_master_key(database, key_service, world.now())
+    vault = Vault(database, key_service, world.now, fingerprint_key=b"p" * 32)
+    return Parts(database=database, world=world, wakeups=unused, bank=unused, vault=vault, fingerprint_secret=b"p" * 32)
 
 
 def _beginnings(parts: Parts, tenant_id: UUID) -> tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]]:

@@ -30,6 +30,8 @@ from domain.request import AuthorizeRequest, OperateRequest
 from gateway.changes import Change, record_changes
 from gateway.interpretation import refusal_sentence
 from gateway.parts import Parts
+from gateway.sealing import seal_card
+from gateway.vault.data_key import DataKey
 from persistence import attempts as attempt_rows
 from persistence.database import DatabaseAway, Transaction
 from persistence.events import append_events
@@ -79,7 +81,8 @@ async def begin_authorizations(
     `origins`: of each request, for the audit log's entry of what is begun. Without them they are unknown.
     """
     beginnings: dict[int, Beginning] = {}
-    opened = [_new_authorization(parts, tenant_id, request) for request in requests]
+    key = await parts.vault.current_key(tenant_id)
+    opened = [_new_authorization(parts, key, request) for request in requests]
     async with parts.database.tenant(tenant_id) as tx:
         for _ in range(MAX_ROUNDS):
             left = [index for index in range(len(requests)) if index not in beginnings]
@@ -252,7 +255,7 @@ def _created(parts: Parts, begun: Begun) -> Event:
     return event_of(parts.world.new_uuid(), None, begun.payment, begun.attempt.idempotency_key)
 
 
-def _new_authorization(parts: Parts, tenant_id: UUID, request: AuthorizeRequest) -> tuple[Payment, Attempt]:
+def _new_authorization(parts: Parts, key: DataKey, request: AuthorizeRequest) -> tuple[Payment, Attempt]:
     now = parts.world.now()
     payment = Payment(
         id=parts.world.new_uuid(),
@@ -275,7 +278,7 @@ def _new_authorization(parts: Parts, tenant_id: UUID, request: AuthorizeRequest)
         lease_token=parts.world.new_uuid(),
         tries=1,
         unanswered=0,
-        sealed_card=parts.seal.seal(request.card, tenant_id, attempt_id),
+        sealed_card=seal_card(key, attempt_id, request.card),
     )
     return payment, attempt
 

@@ -23,6 +23,7 @@ from domain.payment import Payment, ReviewReason, Verb, review
 from gateway.attempts import Finding, finish, lease_end, may_close
 from gateway.interpretation import interpret
 from gateway.parts import Parts
+from gateway.vault.key_service import KeysAway
 from persistence.attempts import GIVEN_BACK, Renewal, renew_leases
 from persistence.database import DatabaseAway
 from persistence.payments import lock_payments, save_payments
@@ -49,7 +50,12 @@ async def drive(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Paymen
     if _is_unsafe_to_ask(attempt, parts.world.now()):
         await _rest(parts, tenant_id, attempt, REST_OF_EXPIRED_S, unanswered=0, flag=ReviewReason.BANK_KEY_EXPIRED)
         return None
-    call = call_of(parts, tenant_id, attempt, payment)
+    try:
+        call = await call_of(parts, tenant_id, attempt, payment)
+    except KeysAway as error:  # before anything was asked: no doubt about the bank comes of it
+        log.warning("%s rests, its card can't be opened just now: %s", attempt.bank_key, error)
+        await _rest(parts, tenant_id, attempt, REST_CAP_S * parts.world.random(), unanswered=0, flag=None)
+        return None
     deadline, unreached = parts.world.now() + timedelta(seconds=ROUND_S), 0
     parts.retries.deposit(parts.world.now())
     for round_try in range(1, TRIES_AT_ONCE + 1):
@@ -194,13 +200,13 @@ async def _while_leased(parts: Parts, attempt: Attempt, work: Callable[[], Await
             await parts.world.sleep(DATABASE_PAUSE_S)
 
 
-def call_of(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:
-    """What to ask the bank for an attempt."""
+async def call_of(parts: Parts, tenant_id: UUID, attempt: Attempt, payment: Payment) -> BankCall:
+    """What to ask the bank for an attempt. Raises KeysAway, before anything was asked."""
     amount_minor = payment.amount.minor_units
     match attempt.verb:
         case Verb.AUTHORIZE:
             assert attempt.sealed_card is not None, "an open authorization holds its card"
-            return AuthorizeCall(parts.seal.open(attempt.sealed_card, tenant_id, attempt.id), amount_minor)
+            return AuthorizeCall(await parts.vault.open_card(attempt.sealed_card, tenant_id, attempt.id), amount_minor)
         case Verb.CAPTURE:
             assert payment.bank.authorization is not None, "only an authorized payment is captured"
             return CaptureCall(payment.bank.authorization, amount_minor)

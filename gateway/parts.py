@@ -11,7 +11,7 @@ from bank.client import BankClient
 from bank.retry_budget import RetryBudget
 from domain.partner import Mode
 from gateway.bulkhead import Bulkhead
-from gateway.sealing import CardSeal
+from gateway.vault.vault import Vault
 from gateway.world import World
 from persistence.database import Database
 
@@ -56,7 +56,7 @@ class Parts(Desk):
 
     wakeups: Wakeups
     bank: BankClient
-    seal: CardSeal
+    vault: Vault
     fingerprint_secret: bytes = field(repr=False)
     mode: Mode = Mode.LIVE
     bank_slots: Bulkhead = field(default_factory=Bulkhead)

@@ -49,6 +49,8 @@ APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment beg
     "grant select, insert, delete on usage_drains to {login}",
     "grant select, insert on events, audit_log to {login}",
     "grant select on audit_heads to {login}",
+    "grant select, insert on master_keys, data_keys to {login}",
+    "grant select, insert, delete on card_numbers to {login}",
     "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",
 )
 

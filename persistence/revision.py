@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0012"
+REVISION = "0013"
 
 
 class NotMigrated(Exception):

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy knows them: for queries that are put together at run time. A test compares them with the migrations."""
 
-from sqlalchemy import BigInteger, Column, Date, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB, TIMESTAMP, UUID
 
 metadata = MetaData()
@@ -257,4 +257,34 @@ usage_drains = Table(
     Column("tenant_id", UUID(), primary_key=True),
     Column("id", UUID(), primary_key=True),
     Column("drained_at", _Time, nullable=False),
+)
+
+master_keys = Table(
+    "master_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("check_value", LargeBinary, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("retired_at", _Time),
+)
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("master_key_id", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("superseded_at", _Time),
+)
+
+card_numbers = Table(
+    "card_numbers",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("card_id", UUID(), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("key_version", Integer, nullable=False),
 )

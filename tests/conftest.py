@@ -33,7 +33,9 @@ from domain.tier import TierName
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from gateway.recovery import Recovery
-from gateway.sealing import CardSeal
+from gateway.vault.key_service import LocalKeyService
+from gateway.vault.master_keys import agree_on_master_key
+from gateway.vault.vault import Vault
 from gateway.world import World
 from persistence.api_keys import insert_api_key
 from persistence.database import Database
@@ -271,14 +273,22 @@ class LocalWakeups:
 
 
 @pytest.fixture
-async def parts(database: Database, line: Line, here: Here) -> AsyncIterator[Parts]:
+async def vault(database: Database, here: Here) -> Vault:
+    """A process's data keys. Its master key is the one that an API of a test is started with."""
+    key_service = LocalKeyService(keys.ring_of(MASTER_KEY))
+    await agree_on_master_key(database, key_service, here.time)
+    return Vault(database, key_service, here.world.now, fingerprint_key=keys.key_for(PEPPER, keys.CARD_FINGERPRINTS))
+
+
+@pytest.fixture
+async def parts(database: Database, line: Line, here: Here, vault: Vault) -> AsyncIterator[Parts]:
     """What the gateway works with."""
     client = BankClient(bank_http("http://bank", LineTransport(line)))
     yield Parts(
         database=database,
         bank=client,
         world=here.world,
-        seal=CardSeal(MASTER_KEY),
+        vault=vault,
         fingerprint_secret=PEPPER,
         wakeups=LocalWakeups(),
     )

@@ -58,11 +58,14 @@ def partner_api() -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; say in a sentence what is wrong with the settings or the database, and exit with 1."""
-    from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415  (only for commands that need it)
+    from gateway.vault.key_service import KeysAway  # noqa: PLC0415  (only for commands that need it)
+    from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415
     from persistence.revision import NotMigrated  # noqa: PLC0415
 
     try:
         return asyncio.run(work)
+    except KeysAway as error:
+        raise click.ClickException(f"The master key can't be used just now ({error}).") from None
     except (DatabaseAway, OSError) as error:
         raise click.ClickException(f"The database can't be reached ({error}). Is it up, and is its URL right?") from None
     except (NotMigrated, BypassesRowSecurity) as error:

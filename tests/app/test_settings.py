@@ -70,7 +70,7 @@ def test_everything_that_is_missing_is_said_at_once(environment: pytest.MonkeyPa
         read_settings(WorkSettings)
 
     lines = str(caught.value).splitlines()
-    wanted = ["DATABASE_URL", "REDIS_URL", "BANK_URL", "MASTER_KEY", "PEPPER", "WORKER_DATABASE_URL"]
+    wanted = ["MASTER_KEY", "DATABASE_URL", "REDIS_URL", "BANK_URL", "PEPPER", "WORKER_DATABASE_URL"]
     assert [line.partition(" is not set. ")[0] for line in lines] == [PREFIX + name for name in wanted]
     assert all(line.partition(" is not set. ")[2] for line in lines), "each says what it is for"
 

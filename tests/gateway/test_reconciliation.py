@@ -53,7 +53,7 @@ def misread(parts, tenant, wish, on, authorized, operate):
                 payment = (await operate(Verb.CAPTURE, payment.id)).payment
             (begun,) = await begin_operations(parts, tenant, [(verb, on(payment.id))])
         if is_asked:
-            await parts.bank.send(call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
+            await parts.bank.send(await call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
         await finish(parts, tenant, [Finding(begun.attempt, outcome)])
         return begun.payment.id
 

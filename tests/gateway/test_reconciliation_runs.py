@@ -215,7 +215,7 @@ async def test_a_payment_that_moves_while_the_bank_is_asked_is_left_alone(
 
     async def in_between(request):
         (begun,) = await begin_operations(parts, tenant, [(Verb.CAPTURE, on(payment.id))])
-        done = await parts.bank.send(call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
+        done = await parts.bank.send(await call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
         here.pass_by(1)
         if meanwhile == "captured":
             await finish(parts, tenant, [Finding(begun.attempt, Captured(done.reference))])

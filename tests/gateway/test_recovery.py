@@ -40,7 +40,7 @@ async def test_a_request_that_died_after_the_bank_acted_is_recovered_without_a_s
     parts, tenant, wish, recovery, here, database, ledger
 ):
     (begun,) = await begin_authorizations(parts, tenant, [wish()])
-    await parts.bank.send(call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
+    await parts.bank.send(await call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
 
     here.pass_by(LEASE_S + 1)
     await recovery.run_once()
@@ -56,7 +56,7 @@ async def test_a_capture_that_died_after_the_bank_acted_ends_captured(
 ):
     payment = await authorized()
     (begun,) = await begin_operations(parts, tenant, [(Verb.CAPTURE, on(payment.id))])
-    await parts.bank.send(call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
+    await parts.bank.send(await call_of(parts, tenant, begun.attempt, begun.payment), begun.attempt.bank_key)
 
     here.pass_by(LEASE_S + 1)
     await recovery.run_once()

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from app import keys
 from bank.client import BankClient, bank_http
 from bank.mock import BankSettings, VirtualTime, create_bank
 from domain.answer import InvalidTransition, Performed, refusal_of
@@ -21,7 +22,9 @@ from domain.request import AuthorizeRequest, OperateRequest
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from gateway.recovery import Recovery
-from gateway.sealing import CardSeal
+from gateway.vault.key_service import LocalKeyService
+from gateway.vault.master_keys import agree_on_master_key
+from gateway.vault.vault import Vault
 from persistence.database import Database
 from persistence.partners import insert_partner
 from persistence.payments import get_standings
@@ -55,11 +58,12 @@ class System:
         self.bank = create_bank(BankSettings.from_environment(QUIET), clock=time.clock, sleep=time.sleep)
         self.line = Line(httpx.ASGITransport(app=self.bank.app))
         self.database, self.watch, self.owner = Database(urls.app), Database(urls.worker, pool_size=1), Database(urls.owner)
+        self._key_service = LocalKeyService(keys.ring_of(MASTER_KEY))
         self.parts = Parts(
             database=self.database,
             bank=BankClient(bank_http("http://bank", LineTransport(self.line))),
             world=self.here.world,
-            seal=CardSeal(MASTER_KEY),
+            vault=Vault(self.database, self._key_service, self.here.world.now, fingerprint_key=PEPPER),
             fingerprint_secret=PEPPER,
             wakeups=LocalWakeups(),
         )
@@ -71,6 +75,7 @@ class System:
         return self.loop.run_until_complete(work)
 
     async def _found(self) -> None:
+        await agree_on_master_key(self.database, self._key_service, self.here.time)
         async with self.owner.without_tenant() as tx:
             await insert_partner(tx, partner_id=self.tenant, name="FicMart", created_at=self.here.time)
 

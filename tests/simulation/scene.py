@@ -10,10 +10,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app import keys
 from bank.breaker import Breaker
 from domain.ids import time_ordered_uuid
 from gateway.parts import Parts
-from gateway.sealing import CardSeal
+from gateway.vault.key_service import LocalKeyService
+from gateway.vault.master_keys import agree_on_master_key
+from gateway.vault.vault import Vault
 from persistence.database import Database
 from persistence.partners import insert_partner
 from tests.databases import DatabaseUrls
@@ -22,15 +25,19 @@ from tests.simulation.stage import EPOCH, GATEWAY_LOG, GO, Point, Process, Stage
 from tests.simulation.staged_parts import StagedDatabase, StagedWakeups, staged_world
 from tests.simulation.virtual_loop import VirtualLoop
 
-SEAL = CardSeal(b"m" * 32)
+KEY_SERVICE = LocalKeyService(keys.ring_of(b"m" * 32))
 PEPPER = b"p" * 32
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The loop and the logins, each with one connection: on stage no two transactions are ever in progress."""
+    """The loop and the logins, each with one connection: on stage no two transactions are ever in progress.
+
+    `vault` has every partner's key at hand before a play begins, and its clock stands still: no process looks for one on stage.
+    """
 
     loop: VirtualLoop
+    vault: Vault
     app: Database
     worker: Database
     owner: Database
@@ -40,6 +47,7 @@ class Scene:
         partner_id = time_ordered_uuid(EPOCH, number)
         async with self.owner.without_tenant() as tx:
             await insert_partner(tx, partner_id=partner_id, name=f"Partner {number}", created_at=EPOCH)
+        await self.vault.current_key(partner_id)
         return partner_id
 
     async def sweep(self) -> None:
@@ -58,7 +66,7 @@ class Scene:
             database=StagedDatabase(stage, self.app),  # type: ignore[arg-type]
             bank=line.client(process),
             world=staged_world(stage, process),
-            seal=SEAL,
+            vault=self.vault,
             fingerprint_secret=PEPPER,
             wakeups=wakeups,
             breaker=Breaker(stage.random),
@@ -76,7 +84,9 @@ async def scene(urls: DatabaseUrls) -> AsyncIterator[Scene]:
     assert isinstance(loop, VirtualLoop)
     opened = [Database(url, pool_size=1) for url in (urls.app, urls.worker, urls.owner)]
     try:
-        yield Scene(loop, *opened)
+        await agree_on_master_key(opened[0], KEY_SERVICE, EPOCH)
+        vault = Vault(opened[0], KEY_SERVICE, lambda: EPOCH, fingerprint_key=PEPPER)
+        yield Scene(loop, vault, *opened)
     finally:
         for database in opened:
             await database.close()

@@ -191,7 +191,7 @@ class SmallCase:
     async def _through(self, parts: Parts, begun: Sequence[Begun]) -> list[UUID]:
         findings = []
         for each in begun:
-            answer = await parts.bank.send(call_of(parts, self._tenant, each.attempt, each.payment), each.attempt.bank_key)
+            answer = await parts.bank.send(await call_of(parts, self._tenant, each.attempt, each.payment), each.attempt.bank_key)
             assert isinstance(answer, Done)
             findings.append(Finding(each.attempt, interpret(each.attempt.verb, each.payment, answer, 0)))
         assert len(await finish(parts, self._tenant, findings)) == BATCH
