@@ -6,9 +6,12 @@ import pytest
 from sqlalchemy import exc, text
 
 from domain.audit import RECONCILIATION, AuditEntry
+from domain.event import Event, EventType, Subject
+from domain.ids import IdKind
 from domain.payment import ReviewReason, review
 from gateway.attempts import begin_authorizations
 from persistence.audit import newest_entries, record
+from persistence.events import append_events, page_of_events
 
 
 @pytest.fixture
@@ -89,3 +92,16 @@ async def test_an_entry_is_recorded_once(database, tenant, entry):
     with pytest.raises(exc.IntegrityError):
         async with database.tenant(tenant) as tx:
             await record(tx, tenant, [one, one])
+
+
+async def test_an_entry_and_an_event_of_something_else_than_a_payment_are_written_together(database, tenant, here, entry):
+    thing = Subject(IdKind.USER, here.world.new_uuid(), {"state": "ACTIVE"})
+    event = Event(here.world.new_uuid(), EventType.USER_CREATED, here.time, thing, None, "key-1")
+    told = entry(payment_id=None, action="user.created", subject="usr_1")
+
+    async with database.tenant(tenant) as tx:
+        await append_events(tx, tenant, [event], [told])
+        found, logged = await newest_entries(tx, tenant, limit=10), await page_of_events(tx, tenant, after=1, limit=10)
+
+    assert found == [told]
+    assert [each.event for each in logged] == [event]
