@@ -40,6 +40,7 @@ from domain.caller import Caller
 from domain.tier import Rate
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
+from gateway.register import Register
 from gateway.world import World, real_world
 from persistence.buckets import RedisBuckets
 from persistence.database import DatabaseAway
@@ -75,6 +76,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
         keyring = _keyring(house, pepper)
+        register = Register(database, here, house.parts.fingerprint_secret)
 
         def context_for(caller: Caller, request_id: str) -> Context:
             if caller.mode not in gateways:
@@ -89,6 +91,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
                 database=database,
                 world=here,
                 keyring=keyring,
+                register=register,
                 request_id=request_id,
                 feed=house.feed,
                 bucket=bucket,

@@ -70,7 +70,17 @@ async def _measure(url: str) -> None:
     caller = Caller(key, Partner(tenant, "bench", now, TierName.ENTERPRISE), ip_address("127.0.0.1"))
     # Only what a refused input reaches is there.
     nothing = cast(Any, None)
-    context = Context(caller, nothing, nothing, world, nothing, "req_bench", nothing, nothing)
+    context = Context(
+        caller=caller,
+        gateway=nothing,
+        database=nothing,
+        world=world,
+        keyring=nothing,
+        register=nothing,
+        request_id="req_bench",
+        feed=nothing,
+        bucket=nothing,
+    )
     nowhere = Database(NOWHERE)
     quotas = Quotas(nowhere, world.now, time.monotonic)
     async with Limiter(RedisBuckets(url), time.monotonic, world.now, deadline_s=1.0) as limiter:

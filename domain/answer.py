@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.payment import STATE_FOR, Payment, PaymentState, PendingOperation, Verb
 from domain.scope import Scope
 from domain.stored_card import CardState
+from domain.user import UserState
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,24 @@ class CardNotUsable:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalIdTaken:
+    """There is a user with this external id: one that was made by another request."""
+
+    user_id: UUID
+    state: UserState
+
+
+@dataclass(frozen=True, slots=True)
+class UserNotUsable:
+    """The user's state stands against it."""
+
+    path: tuple[str, ...]
+    user_id: UUID
+    state: UserState
+    message: str
+
+
 class LimitName(StrEnum):
     """A limit of a card."""
 
@@ -142,6 +161,8 @@ Refusal = (
     | LimitReached
     | CardNotUsable
     | CardLimitExceeded
+    | ExternalIdTaken
+    | UserNotUsable
 )
 Answer = Performed | Refusal
 

@@ -7,9 +7,11 @@ from strawberry.dataloader import DataLoader
 
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
+from domain.user import User
 from persistence.database import Database
 from persistence.payments import get_standings
 from persistence.reports import LinesWanted, pages_of_lines
+from persistence.users import get_users
 
 MAX_BATCH = 1000  # keys of one statement; a document asks for far fewer
 
@@ -23,6 +25,17 @@ def standing_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, Sta
         return [found.get(each) for each in payment_ids]
 
     # Without a cache: a mutation further up in the same document may have changed what an earlier field has read.
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def user_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, User | None]:
+    """Users by their ids, for one request of one tenant."""
+
+    async def load(user_ids: list[UUID]) -> Sequence[User | None]:
+        async with database.tenant(tenant_id) as tx:
+            found = await get_users(tx, tenant_id, user_ids)
+        return [found.get(each) for each in user_ids]
+
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
 
 

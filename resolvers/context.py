@@ -13,12 +13,14 @@ from domain.caller import Caller
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from domain.tier import Rate
+from domain.user import User
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
+from gateway.register import Register
 from gateway.world import World
 from persistence.database import Database
 from persistence.event_feed import EventFeed
-from persistence.loaders import report_line_loader, standing_loader
+from persistence.loaders import report_line_loader, standing_loader, user_loader
 from persistence.reports import LinesWanted
 
 
@@ -31,6 +33,7 @@ class Context:
     database: Database
     world: World
     keyring: Keyring
+    register: Register
     request_id: str
     feed: EventFeed
     bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate
@@ -52,6 +55,11 @@ class Context:
     def standings(self) -> DataLoader[UUID, Standing | None]:
         """How payments stand, by their ids: several of them in one document are one statement."""
         return standing_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def users(self) -> DataLoader[UUID, User | None]:
+        """Users by their ids."""
+        return user_loader(self.database, self.tenant_id)
 
     @cached_property
     def report_lines(self) -> DataLoader[LinesWanted, list[ReportLine]]:

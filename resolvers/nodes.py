@@ -12,6 +12,7 @@ from resolvers.context import Info
 from resolvers.events import event
 from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
+from resolvers.users import user
 from resolvers.viewer import own_partner
 from schema.api_key import api_key_of
 from schema.node import Node
@@ -26,6 +27,9 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         case (IdKind.PAYMENT, _):
             insist_on(info.context, Scope.PAYMENTS_READ)
             return await payment(info, id)
+        case (IdKind.USER, value):
+            insist_on(info.context, Scope.USERS_READ)
+            return await user(info, value)
         case (IdKind.PARTNER, value) if value == tenant_of(info.context.tenant_id, Mode.LIVE):
             return await own_partner(info)
         case (IdKind.API_KEY, value) if value == info.context.caller.key.id:

@@ -20,6 +20,7 @@ from domain.scope import Scope
 from domain.stored_card import CardState
 from domain.tier import TierName
 from domain.usage import Grouping
+from domain.user import UserState
 
 
 class ErrorCode(StrEnum):
@@ -36,6 +37,8 @@ class ErrorCode(StrEnum):
     LIMIT_REACHED = "LIMIT_REACHED"
     CARD_NOT_USABLE = "CARD_NOT_USABLE"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
+    USER_NOT_USABLE = "USER_NOT_USABLE"
 
 
 _E = TypeVar("_E", bound=Enum)
@@ -207,6 +210,8 @@ _publish(
         ErrorCode.LIMIT_REACHED: "There are as many as there may be.",
         ErrorCode.CARD_NOT_USABLE: "The card's state stands against it, or its user's.",
         ErrorCode.LIMIT_EXCEEDED: "The payment would pass a limit of the card.",
+        ErrorCode.EXTERNAL_ID_TAKEN: "Another request has made a user with this external id.",
+        ErrorCode.USER_NOT_USABLE: "The user's state stands against it.",
     },
 )
 _publish(
@@ -218,6 +223,16 @@ _publish(
         CardState.ACTIVE: "Payments can be made with it.",
         CardState.FROZEN: "No payments, until it is unfrozen.",
         CardState.CLOSED: "No payments any more.",
+    },
+)
+_publish(
+    UserState,
+    "UserState",
+    "Where a user stands: ACTIVE ⇄ DEACTIVATED, and ERASED for ever.",
+    {
+        UserState.ACTIVE: "Cards can be added for them, and paid with.",
+        UserState.DEACTIVATED: "No card is added for them, and nothing is paid with those that they have. They can come back.",
+        UserState.ERASED: "Their personal data is gone and their cards are closed; their receipts are kept. Final.",
     },
 )
 _publish(

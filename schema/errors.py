@@ -9,6 +9,7 @@ from domain.ids import IdKind, encode_id
 from domain.payment import PaymentState
 from domain.scope import Scope
 from schema.card_errors import CardLimitExceededError, CardNotUsableError, card_error_of
+from schema.end_user_errors import ExternalIdTakenError, UserNotUsableError, end_user_error_of
 from schema.enums import ErrorCode
 from schema.user_error import UserError
 
@@ -78,6 +79,8 @@ ErrorType = (
     | LimitReachedError
     | CardNotUsableError
     | CardLimitExceededError
+    | ExternalIdTakenError
+    | UserNotUsableError
 )
 KEY_PATH = ["input", "idempotencyKey"]
 _USED_BEFORE = (
@@ -142,6 +145,8 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
             )
         case answer.CardNotUsable() | answer.CardLimitExceeded():
             return card_error_of(refusal)
+        case answer.ExternalIdTaken() | answer.UserNotUsable():
+            return end_user_error_of(refusal)
         case answer.OrderAlreadyPaid(_, payment_id, state):
             return OrderAlreadyPaidError(
                 code=ErrorCode.ORDER_ALREADY_PAID,

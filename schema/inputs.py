@@ -9,12 +9,8 @@ from domain.key_request import DEFAULT_OVERLAP_S
 from domain.payment import PaymentState
 from domain.request import WaitFor
 from domain.scope import Scope
+from schema.idempotency_key import IDEMPOTENCY_KEY as _KEY
 from schema.scalars import CurrencyCode, MinorUnits
-
-_KEY = (
-    "1 to 255 printable characters that name this request. The same key with the same input answers what the first request "
-    "answered; with other input it is refused. Kept for at least 30 days."
-)
 
 
 @strawberry.input(description="An amount to charge.")

@@ -1,17 +1,28 @@
 """Scalars. They take a value's shape; what it means is checked in `domain.request`, which answers with a path and a sentence."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import NewType, cast
+from typing import Any, NewType, cast
 
 import strawberry
-from graphql import EnumValueNode, FloatValueNode, IntValueNode, StringValueNode, ValueNode
+from graphql import (
+    EnumValueNode,
+    FloatValueNode,
+    IntValueNode,
+    ObjectValueNode,
+    StringValueNode,
+    ValueNode,
+    value_from_ast_untyped,
+)
 from strawberry.types.scalar import ScalarDefinition
 
 MinorUnits = NewType("MinorUnits", int)
 CurrencyCode = NewType("CurrencyCode", str)
 Count = NewType("Count", int)
+Metadata = NewType("Metadata", Mapping[str, Any])
 
 MAX_NUMBER_LENGTH = 40  # characters of a number in a document; 2^63 has 19
+TEXTS_BY_NAME = 'expect an object of texts, such as { tier: "gold" }'
 INTEGER_OR_TEXT = "expect a whole number in the currency's minor unit, such as 1999 for $19.99"
 
 
@@ -39,6 +50,18 @@ def _currency_literal(node: ValueNode, _variables: object = None) -> str:
     if not isinstance(node, EnumValueNode | StringValueNode):
         raise ValueError("expect an ISO 4217 code, such as USD")
     return node.value
+
+
+def _metadata(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(TEXTS_BY_NAME)
+    return value
+
+
+def _metadata_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Mapping[str, Any]:
+    if not isinstance(node, ObjectValueNode):
+        raise ValueError(TEXTS_BY_NAME)
+    return _metadata(value_from_ast_untyped(node, variables))
 
 
 def _time(value: object) -> datetime:
@@ -87,6 +110,16 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="Count",
         description="How many of something: a whole number up to 2^53, where JavaScript's end. Only in answers.",
         serialize=int,
+    ),
+    Metadata: strawberry.scalar(
+        name="Metadata",
+        description=(
+            'Texts by their names, as an object: `{ tier: "gold" }`. At most 50, their names of at most 40 characters and they '
+            "themselves of at most 500."
+        ),
+        serialize=dict,
+        parse_value=_metadata,
+        parse_literal=_metadata_literal,
     ),
     date: strawberry.scalar(
         name="Date",

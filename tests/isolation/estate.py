@@ -16,9 +16,12 @@ from gateway.reconciliation import Finished, Reconciliation
 from persistence.database import Database
 from persistence.tables import metadata
 from tests.app.serving import Api
+from tests.resolvers.users import change as change_user
+from tests.resolvers.users import fresh_name
+from tests.resolvers.users import make as make_user
 
 MIN_MARK = 8  # characters: shorter texts are words that anybody may have
-_CODE = re.compile(r"[A-Z_]+|[a-z]+[.:_][a-z_]+")  # states, kinds, actions: nobody's own
+_CODE = re.compile(r"[A-Z_]+|[a-z]+(?:[A-Z][a-z]+)+|[a-z]+[.:_][a-z_]+")  # states, mutations, actions: nobody's own
 LEAST, MOST = 149, 6_001  # amounts that nobody but the victim has, in cents
 TENANT_TABLES = sorted(table.name for table in metadata.tables.values() if "tenant_id" in table.c)
 
@@ -32,6 +35,7 @@ class Estate:
     spare_key_id: str = ""
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     idempotency_keys: list[str] = field(default_factory=list)
+    users: dict[str, dict[str, Any]] = field(default_factory=dict)
     run_id: str = ""
     entry_id: str = ""
     event_id: str = ""  # of the first event
@@ -45,6 +49,7 @@ FURNITURE = """
   viewer { apiKey { id } }
   events(first: 1) { nodes { id } }
   payments(first: 100) { edges { cursor } }
+  users { edges { cursor } }
   auditLog { edges { cursor node { id } } }
   reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
 }
@@ -60,11 +65,16 @@ async def come_first(estate: Estate, here: Any) -> None:
     """A payment from before the other tenant's time."""
     estate.times["first"] = here.time
     estate.payments["first"] = await _pay(estate)
+    estate.users["first"] = await _make_user(estate)
 
 
 async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich: bool) -> None:
-    """Payments in all their states, two reconciliations with discrepancies, audit entries, events; `rich`: more than the other has."""
+    """Users, payments in all their states, two reconciliations with discrepancies, audit entries; `rich`: more than the other has."""
     api = estate.api
+    for name in ("idle", "erasable", *(["deactivated"] if rich else [])):
+        estate.users[name] = await _make_user(estate)
+    if rich:
+        await change_user(api, "deactivate", userId=estate.users["deactivated"]["id"])
     for name in ("free", "open", "captured", "voidable"):
         estate.payments[name] = await _pay(estate)
     await _operate(estate, "capture", "captured")
@@ -96,6 +106,8 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
     estate.entry_id = have["auditLog"]["edges"][0]["node"]["id"]
     estate.cursors = {
         "audit log": have["auditLog"]["edges"][0]["cursor"],
+        "users": have["users"]["edges"][0]["cursor"],
+        "the last of users": have["users"]["edges"][-1]["cursor"],
         "payments": have["payments"]["edges"][0]["cursor"],
         "the last of payments": have["payments"]["edges"][-1]["cursor"],
         "reconciliation": run["cursor"],
@@ -108,6 +120,14 @@ async def _pay(estate: Estate, **changes: Any) -> dict[str, Any]:
     estate.idempotency_keys.append(wish["idempotencyKey"])
     payment: dict[str, Any] = await estate.api.payment(**wish)
     return payment
+
+
+async def _make_user(estate: Estate) -> dict[str, Any]:
+    name, key = fresh_name(estate.api, "person"), estate.api.fresh("key")
+    estate.idempotency_keys.append(key)
+    personal = {"name": name, "email": f"{name}@example.com", "metadata": {"note": f"of {name}"}}
+    user: dict[str, Any] = await make_user(estate.api, idempotencyKey=key, **personal)
+    return user
 
 
 async def _operate(estate: Estate, verb: str, name: str) -> None:
@@ -151,7 +171,7 @@ _FRESH = [
     (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),
     (re.compile(r"\bgp_(live|test)_\w+"), "<key>"),
     (re.compile(r"\berr_[0-9a-f]{16}\b"), "<error>"),
-    (re.compile(r"\b(key|order|customer)-[0-9a-f]{12}-\d+"), "<name>"),
+    (re.compile(r"\b(key|order|customer|person)-[0-9a-p]{12}-[0-9g-p]+"), "<name>"),
 ]
 
 

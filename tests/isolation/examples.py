@@ -14,11 +14,18 @@ from persistence.payment_pages import Cursor
 from persistence.reports import LinePlace
 from tests.app.serving import Api
 from tests.isolation.estate import CREATE_KEY, LEAST, MOST, Estate
+from tests.resolvers.users import change as change_user
+from tests.resolvers.users import fresh_name
+from tests.resolvers.users import make as make_user
 
 NOT_A_NAME = {  # texts that name nothing which is kept
     "CardDetailsInput.number": "cards are passed to the bank",
     "CardDetailsInput.cvv": "cards are passed to the bank",
     "CreateApiKeyInput.allowedNetworks": "networks are everybody's",
+    "CreateUserInput.name": "people share names",
+    "CreateUserInput.email": "nothing is looked for by it",
+    "UpdateUserInput.name": "people share names",
+    "UpdateUserInput.email": "nothing is looked for by it",
 }
 
 
@@ -53,6 +60,7 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "Query.events(after:)": [_event(victim.event_id)],
         "Subscription.transactionEvents(after:)": [_event(victim.event_id)],
         **_filters(victim),
+        **_users(victim),
         "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
         "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
         "AuthorizePaymentInput.customerId": [Pair(payment["customerId"], "nobody's customer")],
@@ -93,11 +101,42 @@ def _filters(victim: Estate) -> dict[str, list[Pair]]:
     return {f"PaymentFilter.{name}": [Pair({name: value}, nobodys)] for name, value in filters.items()}
 
 
+def _users(victim: Estate) -> dict[str, list[Pair]]:
+    """Of users: whoever asks for another one's, in whatever way, is told that there is nobody."""
+    people, between = victim.users, victim.times["first"] + timedelta(seconds=1)
+    nobodys = {"externalId": "nobody's customer"}
+    filters = {
+        "externalId": people["idle"]["externalId"],
+        "states": ["DEACTIVATED"],
+        "createdAfter": (victim.times["last"] - timedelta(seconds=241)).isoformat(),
+        "createdBefore": between.isoformat(),
+    }
+    changes = {
+        f"{verb}UserInput": [_id(people[whom]["id"])]
+        for verb, whom in (("Update", "idle"), ("Deactivate", "idle"), ("Reactivate", "deactivated"), ("Erase", "erasable"))
+    }
+    keys = {
+        f"{verb}UserInput.idempotencyKey": [Pair(victim.idempotency_keys[number], f"nobody's key {number + 1}")]
+        for number, verb in enumerate(("Create", "Update", "Deactivate", "Reactivate", "Erase"), start=7)
+    }
+    return {
+        "Query.user(id:)": [Pair(each["id"], neighbour(each["id"])) for each in people.values()],
+        "Query.user(externalId:)": [Pair(people["idle"]["externalId"], "nobody's customer")],
+        "Query.users(after:)": [_cursor(victim.cursors["users"])],
+        "Query.users(before:)": [_cursor(victim.cursors["the last of users"])],
+        **{f"UserFilter.{name}": [Pair({name: value}, nobodys)] for name, value in filters.items()},
+        "CreateUserInput.externalId": [Pair(people["idle"]["externalId"], "nobody's customer 1")],
+        **{f"{name}.userId": pairs for name, pairs in changes.items()},
+        **keys,
+    }
+
+
 def _ids(victim: Estate, asker: Estate) -> list[str]:
     partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
     others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
     ids = (victim.key_id, victim.run_id, victim.entry_id, victim.event_id)
-    return [*others, *ids, *(each["id"] for each in victim.payments.values())]
+    things = (*victim.payments.values(), *victim.users.values())
+    return [*others, *ids, *(each["id"] for each in things)]
 
 
 def _id(public_id: str) -> Pair:
@@ -150,6 +189,20 @@ async def _with_key(api: Api) -> dict[str, Any]:
     return {"input": {"idempotencyKey": api.fresh("key"), "apiKeyId": made["createApiKey"]["apiKey"]["id"]}}
 
 
+async def _create_user(api: Api) -> dict[str, Any]:
+    return {"input": {"idempotencyKey": api.fresh("key"), "externalId": fresh_name(api, "customer")}}
+
+
+def _with_user(*, away: bool = False, **changes: str) -> Base:
+    async def make(api: Api) -> dict[str, Any]:
+        user = await make_user(api)
+        if away:
+            await change_user(api, "deactivate", userId=user["id"])
+        return {"input": {"idempotencyKey": api.fresh("key"), "userId": user["id"], **changes}}
+
+    return make
+
+
 BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
     "authorizePayment": _authorize,
     "capturePayment": _operate(),
@@ -158,6 +211,11 @@ BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
     "createApiKey": _create_key,
     "rotateApiKey": _with_key,
     "revokeApiKey": _with_key,
+    "createUser": _create_user,
+    "updateUser": _with_user(name="a name of mine"),
+    "deactivateUser": _with_user(),
+    "reactivateUser": _with_user(away=True),
+    "eraseUser": _with_user(),
 }
 
 

@@ -21,6 +21,7 @@ from app.graphql import build_schema as build_api
 from domain.answer import (
     CardLimitExceeded,
     CardNotUsable,
+    ExternalIdTaken,
     IdempotencyInProgress,
     IdempotencyMismatch,
     InputProblem,
@@ -33,11 +34,13 @@ from domain.answer import (
     NotFound,
     OrderAlreadyPaid,
     Refusal,
+    UserNotUsable,
 )
 from domain.ids import IdKind, decode_id_of
 from domain.payment import PaymentState
 from domain.scope import Scope
 from domain.stored_card import CardState
+from domain.user import UserState
 from schema.enums import ErrorCode
 from schema.errors import ErrorType, error_of
 from tests.domain.examples import payment_in
@@ -125,6 +128,14 @@ FIXED = {  # names that clients and checks rely on, as far as they exist
     "OrderPayment.state": "PaymentState",
     "OrderPayment.payment": "Payment",
     "OrderPayment.reason": "ShipReason!",
+    "Query.user": "User",
+    "Query.user(id:)": "ID",
+    "Query.user(externalId:)": "String",
+    "Query.users": "UserConnection!",
+    **{f"Query.users({name}:)": "Int" for name in ("first", "last")},
+    **{f"Query.users({name}:)": "String" for name in ("after", "before")},
+    "Query.users(filter:)": "UserFilter",
+    **{f"Mutation.{verb}User(input:)": f"{verb.capitalize()}UserInput!" for verb in ("create", "update", "deactivate")},
     "PaymentFilter.orderId": "String",
     "PaymentFilter.customerId": "String",
     "PaymentFilter.states": "[PaymentState!]",
@@ -218,7 +229,7 @@ def test_a_mutation_takes_one_input_with_an_idempotency_key_and_answers_a_union(
     assert len(payloads) == 1
 
 
-@pytest.mark.parametrize("thing", ["Payment", "Partner", "ApiKey", "ReconciliationRun"])
+@pytest.mark.parametrize("thing", ["Payment", "User", "Partner", "ApiKey", "ReconciliationRun"])
 def test_what_has_an_id_is_a_node(thing: str) -> None:
     kind = SCHEMA.type_map[thing]
 
@@ -278,6 +289,18 @@ REFUSALS: list[tuple[Refusal, str, ErrorCode, list[str]]] = [
         "CardLimitExceededError",
         ErrorCode.LIMIT_EXCEEDED,
         ["input", "amount"],
+    ),
+    (
+        ExternalIdTaken(PAYMENT.id, UserState.ACTIVE),
+        "ExternalIdTakenError",
+        ErrorCode.EXTERNAL_ID_TAKEN,
+        ["input", "externalId"],
+    ),
+    (
+        UserNotUsable(("input", "userId"), PAYMENT.id, UserState.ERASED, "No."),
+        "UserNotUsableError",
+        ErrorCode.USER_NOT_USABLE,
+        ["input", "userId"],
     ),
 ]
 
