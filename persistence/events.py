@@ -32,7 +32,7 @@ _APPEND = """
     from counter, unnest(
         cast(:id as uuid[]), cast(:type as text[]), cast(:occurred_at as timestamptz[]), cast(:payment_id as uuid[]),
         cast(:previous_state as text[]), cast(:idempotency_key as text[]), cast(:payment as jsonb[]),
-        cast(:subject_kind as text[]), cast(:subject_id as uuid[]), cast(:subject as jsonb[])
+        cast(:subject_kind as text[]), cast(:subject_id as uuid[]), cast(:subject_document as jsonb[])
     ) with ordinality as given (id, type, occurred_at, payment_id, previous_state, idempotency_key, payment,
                                 subject_kind, subject_id, subject, position)
 """
@@ -73,7 +73,7 @@ async def append_events(tx: Transaction, tenant_id: UUID, events: Sequence[Event
         "payment": [orjson.dumps(to_document(event.payment)).decode() if event.payment else None for event in events],
         "subject_kind": [event.subject.kind.value if event.subject else None for event in events],
         "subject_id": [event.subject.id if event.subject else None for event in events],
-        "subject": [orjson.dumps(event.subject.document).decode() if event.subject else None for event in events],
+        "subject_document": [orjson.dumps(event.subject.document).decode() if event.subject else None for event in events],
     }
     if entries and events:
         await tx.execute(_APPEND_BOTH, parameters | recorded(tenant_id, entries))
