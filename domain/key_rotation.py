@@ -7,6 +7,8 @@ from uuid import UUID
 
 from domain.answer import KeyNotUsable
 from domain.api_key import ApiKey, network_of
+from domain.event import Event, EventType, Subject
+from domain.ids import IdKind, encode_id
 from domain.scope import Scope
 
 
@@ -85,3 +87,13 @@ def _text(time: datetime | None) -> str | None:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def event_of_key(event_id: UUID, happened: EventType, key: ApiKey, at: datetime, idempotency_key: str) -> Event:
+    """What the log tells of a key: which one, what it may do, until when, and what came after it. Nothing that could be presented."""
+    told = {
+        "scopes": sorted(key.scopes),
+        "expires_at": _text(key.expires_at),
+        "replaced_by": encode_id(IdKind.API_KEY, key.replaced_by) if key.replaced_by else None,
+    }
+    return Event(event_id, happened, at, Subject(IdKind.API_KEY, key.id, told), None, idempotency_key)

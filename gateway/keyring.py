@@ -11,20 +11,26 @@ from domain.answer import InsufficientScope, KeyNotUsable, LimitReached, NotFoun
 from domain.api_key import SHOWN_LENGTH, ApiKey, account_of, hash_api_key, new_api_key
 from domain.audit import UNKNOWN_ORIGIN, AuditEntry, Origin, entry_of_request
 from domain.caller import Caller
+from domain.event import EventType
 from domain.fingerprint import fingerprint_of_change
 from domain.ids import IdKind, encode_id
 from domain.key_request import MAX_KEYS, CreateKey, RevokeKey, RotateKey
-from domain.key_rotation import key_from_document, key_to_document, replaced, successor, why_not_rotated
+from domain.key_rotation import event_of_key, key_from_document, key_to_document, replaced, successor, why_not_rotated
 from domain.partner import Mode
 from gateway.once import Asked, Document, Done, do_once
 from gateway.world import World
 from persistence import api_keys
-from persistence.audit import record
 from persistence.database import Database, Transaction
+from persistence.events import append_events
 
 KEY_PATH = ("input", "apiKeyId")
 
 CHANGED = {"createApiKey": "key.created", "rotateApiKey": "key.rotated", "revokeApiKey": "key.revoked"}  # in the audit log
+HAPPENED = {
+    "createApiKey": EventType.API_KEY_CREATED,
+    "rotateApiKey": EventType.API_KEY_ROTATED,
+    "revokeApiKey": EventType.API_KEY_REVOKED,
+}
 
 Act = Callable[[Transaction], Awaitable[Document | Refusal]]
 
@@ -128,9 +134,15 @@ class Keyring:
                     return KeyNotUsable(caller.key.id, "The key of this request has just been revoked.")
                 return await act(tx)
 
-            done = await do_once(tx, caller.tenant_id, asked, self._world.now(), locked)
+            now = self._world.now()
+            done = await do_once(tx, caller.tenant_id, asked, now, locked)
             if isinstance(done, Done) and not done.replayed:
-                await record(tx, caller.tenant_id, [self._entry(caller, asked, origin, done)])
+                key = key_from_document(caller.tenant_id, done.answer.get("replaced") or done.answer["key"])
+                told_before = key.revoked_at is not None and key.revoked_at < now
+                happened = event_of_key(self._world.new_uuid(), HAPPENED[kind], key, now, asked.idempotency_key)
+                await append_events(
+                    tx, caller.tenant_id, [] if told_before else [happened], [self._entry(caller, asked, origin, done)]
+                )
             return done
 
     def _entry(self, caller: Caller, asked: Asked, origin: Origin, done: Done) -> AuditEntry:

@@ -406,3 +406,33 @@ async def test_an_idempotency_key_is_forgotten_when_its_time_has_come(api: Api, 
 
     assert kept["apiKey"]["id"] == made["apiKey"]["id"]
     assert forgotten["apiKey"]["id"] != made["apiKey"]["id"]
+
+
+# --- Events -----------------------------------------------------------------------------------------------------------
+
+
+async def test_each_change_of_a_key_is_one_event_without_the_secret(api: Api, owner: Database, here: Any) -> None:
+    made = await do(api, "create")
+    wish = {"apiKeyId": made["apiKey"]["id"], "idempotencyKey": api.fresh("key")}
+    rotated = await do(api, "rotate", **wish)
+    again = await do(api, "rotate", **wish)
+    for _ in range(2):
+        await do(api, "revoke", apiKeyId=made["apiKey"]["id"])
+        here.pass_by(1)
+    await do(api, "revoke", apiKeyId="key_00000000000000000000000005")
+
+    told = (await api.ask("{ events { nodes { sequence type subjectId payment { id } request { idempotencyKey } } } }"))["events"]
+    async with owner.tenant(api.tenant) as tx:
+        documents = (await tx.execute(text("select subject from events where tenant_id = :t"), {"t": api.tenant})).scalars().all()
+
+    assert again["replayed"]
+    assert [(each["sequence"], each["type"]) for each in told["nodes"]] == [
+        (1, "API_KEY_CREATED"),
+        (2, "API_KEY_ROTATED"),
+        (3, "API_KEY_REVOKED"),
+    ]
+    assert {each["subjectId"] for each in told["nodes"]} == {made["apiKey"]["id"]}
+    assert told["nodes"][1]["request"] == {"idempotencyKey": wish["idempotencyKey"]}
+    assert documents[1]["replaced_by"] == rotated["apiKey"]["id"]
+    assert made["secret"] not in str(documents)
+    assert made["apiKey"]["prefix"] not in str(documents)
