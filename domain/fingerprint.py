@@ -8,8 +8,9 @@ import hmac
 import json
 from uuid import UUID
 
+from domain.card import CardDetails
 from domain.payment import Verb
-from domain.request import AuthorizeRequest
+from domain.request import AuthorizeRequest, ChosenCard
 
 
 def fingerprint_of_authorize(request: AuthorizeRequest, secret: bytes) -> bytes:
@@ -22,10 +23,16 @@ def fingerprint_of_authorize(request: AuthorizeRequest, secret: bytes) -> bytes:
             "customer": request.customer_id,
             "amount": request.amount.minor_units,
             "currency": request.amount.currency,
-            "card": hmac.digest(secret, request.card.number.encode(), "sha256").hex(),
-            "expiry": [request.card.expiry_month, request.card.expiry_year],
+            **_source(request.card, secret),
         },
     )
+
+
+def _source(card: CardDetails | ChosenCard, secret: bytes) -> dict[str, object]:
+    if isinstance(card, ChosenCard):
+        return {"stored card": str(card.card_id)}
+    number = hmac.digest(secret, card.number.encode(), "sha256").hex()
+    return {"card": number, "expiry": [card.expiry_month, card.expiry_year]}
 
 
 def fingerprint_of_operation(verb: Verb, payment_id: UUID, secret: bytes) -> bytes:

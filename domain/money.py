@@ -16,7 +16,8 @@ class Money:
     currency: str = CURRENCY
 
     def __post_init__(self) -> None:
-        assert 0 < self.minor_units <= MAX_MINOR_UNITS, "amounts are positive and fit 64 bits"
+        # Nothing is an amount, too: of what is left, say. That a payment is of more is checked where it is asked for.
+        assert 0 <= self.minor_units <= MAX_MINOR_UNITS, "amounts are not negative and fit 64 bits"
         assert self.currency in _EXPONENT, "an unknown currency has no minor unit"
 
     @property

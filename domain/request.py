@@ -34,7 +34,15 @@ class AuthorizeRequest:
     order_id: str
     customer_id: str
     amount: Money
-    card: CardDetails = field(repr=False)
+    card: "CardDetails | ChosenCard" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenCard:
+    """A stored card, with the CVV that its holder has just typed. `card_id` is None when no card can have that id."""
+
+    card_id: UUID | None
+    cvv: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,14 @@ class RawCard:
 
 
 @dataclass(frozen=True, slots=True)
+class RawStoredCard:
+    """A stored card as the client named it."""
+
+    card_id: str
+    cvv: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RawAuthorize:
     """The input of authorizePayment as the client sent it; `minor_units` may still be any number or text."""
 
@@ -64,7 +80,7 @@ class RawAuthorize:
     customer_id: str
     minor_units: object
     currency: str
-    card: RawCard
+    card: RawCard | RawStoredCard
 
 
 class Problems:
@@ -130,18 +146,29 @@ def parse_authorize(raw: RawAuthorize, now: datetime) -> AuthorizeRequest | Inva
     minor_units = problems.minor_units(("input", "amount", "minorUnits"), raw.minor_units)
     if raw.currency != CURRENCY:
         problems.add(("input", "amount", "currency"), f"Only {CURRENCY} can be charged.")
-    card = _parse_card(problems, ("input", "source", "card"), raw.card, now)
+    card = _parse_source(problems, raw.card, now)
     if problems.found:
         return InvalidInput(tuple(problems.found))
     return AuthorizeRequest(key, order_id, customer_id, Money(minor_units), card)
+
+
+def _parse_source(problems: Problems, raw: RawCard | RawStoredCard, now: datetime) -> CardDetails | ChosenCard:
+    if isinstance(raw, RawCard):
+        return _parse_card(problems, ("input", "source", "card"), raw, now)
+    _check_cvv(problems, ("input", "source", "storedCard", "cvv"), raw.cvv)
+    return ChosenCard(decode_id_of(IdKind.CARD, raw.card_id), raw.cvv)
+
+
+def _check_cvv(problems: Problems, path: Path, cvv: str) -> None:
+    if not is_cvv(cvv):
+        problems.add(path, "It is not a CVV: three or four digits.")
 
 
 def _parse_card(problems: Problems, path: Path, raw: RawCard, now: datetime) -> CardDetails:
     number = normalise_number(raw.number)
     if not is_card_number(number):
         problems.add((*path, "number"), "It is not a card number: 13 to 19 digits that pass the Luhn check.")
-    if not is_cvv(raw.cvv):
-        problems.add((*path, "cvv"), "It is not a CVV: three or four digits.")
+    _check_cvv(problems, (*path, "cvv"), raw.cvv)
     if not 1 <= raw.expiry_month <= 12:
         problems.add((*path, "expiryMonth"), "It is not a month; give 1 to 12.")
     elif not 2000 <= raw.expiry_year <= now.year + FARTHEST_EXPIRY_YEARS:

@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.answer import IdempotencyMismatch, NotFound, OrderAlreadyPaid, Refusal, refusal_of
 from domain.attempt import Attempt, Resolution
 from domain.audit import REQUESTED, UNKNOWN_ORIGIN, AuditEntry, Origin, entry_of_request
+from domain.card import CardDetails
 from domain.event import Event, event_of
 from domain.failpoint import Failpoint
 from domain.fingerprint import fingerprint_of_authorize, fingerprint_of_operation
@@ -26,11 +27,12 @@ from domain.payment import (
     review,
     step,
 )
-from domain.request import AuthorizeRequest, OperateRequest
+from domain.request import AuthorizeRequest, ChosenCard, OperateRequest
 from gateway.changes import Change, record_changes
 from gateway.interpretation import refusal_sentence
 from gateway.parts import Parts
 from gateway.sealing import seal_card
+from gateway.stored_cards import cards_in_full, refuse_cards
 from gateway.vault.data_key import DataKey
 from persistence import attempts as attempt_rows
 from persistence.database import DatabaseAway, Transaction
@@ -82,8 +84,17 @@ async def begin_authorizations(
     """
     beginnings: dict[int, Beginning] = {}
     key = await parts.vault.current_key(tenant_id)
-    opened = [_new_authorization(parts, key, request) for request in requests]
+    whole = await cards_in_full(parts, tenant_id, requests)
+    opened = {
+        index: _new_authorization(parts, key, request, card)
+        for index, (request, card) in enumerate(zip(requests, whole, strict=True))
+        if card is not None
+    }
     async with parts.database.tenant(tenant_id) as tx:
+        refusals = await refuse_cards(tx, tenant_id, requests, whole, parts.world.now())
+        if refusals:  # unless they were made before: then the card's state of today is nothing to them
+            asked = {index: _asked(parts, requests[index]) for index in refusals}
+            beginnings |= refusals | await _met_before(tx, tenant_id, asked)
         for _ in range(MAX_ROUNDS):
             left = [index for index in range(len(requests)) if index not in beginnings]
             if not left:
@@ -95,7 +106,7 @@ async def begin_authorizations(
                     beginnings[index] = Begun(attempt, payment)
             refused = [index for index in left if index not in beginnings]
             if refused:
-                beginnings |= await _explain(tx, tenant_id, {index: (requests[index], opened[index][1]) for index in refused})
+                beginnings |= await _explain(parts, tx, tenant_id, {index: requests[index] for index in refused})
         if len(beginnings) < len(requests):
             raise DatabaseAway("an order kept changing hands")
         begun = {index: each for index, each in beginnings.items() if isinstance(each, Begun)}
@@ -106,30 +117,36 @@ async def begin_authorizations(
     return [beginnings[index] for index in range(len(requests))]
 
 
-async def _explain(
-    tx: Transaction, tenant_id: UUID, refused: dict[int, tuple[AuthorizeRequest, Attempt]]
-) -> dict[int, Beginning]:
+async def _explain(parts: Parts, tx: Transaction, tenant_id: UUID, refused: dict[int, AuthorizeRequest]) -> dict[int, Beginning]:
     """Why these could not be opened. One whose obstacle has just gone is left out, to be tried again."""
-    found: dict[int, Beginning] = {}
-    by_key = await attempt_rows.attempts_by_keys(tx, tenant_id, [request.idempotency_key for request, _ in refused.values()])
-    unknown = [request.idempotency_key for request, _ in refused.values() if request.idempotency_key not in by_key]
-    elsewhere = await remembered_keys(tx, tenant_id, unknown) if unknown else set()
-    orders: set[str] = set()
-    for index, (request, attempt) in refused.items():
-        if request.idempotency_key in by_key:
-            found[index] = _known(by_key[request.idempotency_key], attempt.fingerprint, request.idempotency_key)
-        elif request.idempotency_key in elsewhere:
-            found[index] = IdempotencyMismatch(request.idempotency_key)
-        else:
-            orders.add(request.order_id)
+    found = await _met_before(tx, tenant_id, {index: _asked(parts, request) for index, request in refused.items()})
+    orders = {request.order_id for index, request in refused.items() if index not in found}
     if orders:
         known = [each.payment for each in await get_standings_of_orders(tx, tenant_id, sorted(orders))]
         live = {payment.order_id: payment for payment in known if payment.state in LIVE_STATES}
-        for index, (request, _) in refused.items():
+        for index, request in refused.items():
             if index not in found and request.order_id in live:
                 payment = live[request.order_id]
                 found[index] = OrderAlreadyPaid(request.order_id, payment.id, payment.state)
     return found
+
+
+async def _met_before(tx: Transaction, tenant_id: UUID, asked: dict[int, tuple[str, bytes]]) -> dict[int, Beginning]:
+    """What became of those requests, given by idempotency key and fingerprint, whose key was used before."""
+    by_key = await attempt_rows.attempts_by_keys(tx, tenant_id, [key for key, _ in asked.values()])
+    unknown = [key for key, _ in asked.values() if key not in by_key]
+    elsewhere = await remembered_keys(tx, tenant_id, unknown) if unknown else set()
+    found: dict[int, Beginning] = {}
+    for index, (key, fingerprint) in asked.items():
+        if key in by_key:
+            found[index] = _known(by_key[key], fingerprint, key)
+        elif key in elsewhere:
+            found[index] = IdempotencyMismatch(key)
+    return found
+
+
+def _asked(parts: Parts, request: AuthorizeRequest) -> tuple[str, bytes]:
+    return request.idempotency_key, fingerprint_of_authorize(request, parts.fingerprint_secret)
 
 
 async def begin_operations(
@@ -255,14 +272,15 @@ def _created(parts: Parts, begun: Begun) -> Event:
     return event_of(parts.world.new_uuid(), None, begun.payment, begun.attempt.idempotency_key)
 
 
-def _new_authorization(parts: Parts, key: DataKey, request: AuthorizeRequest) -> tuple[Payment, Attempt]:
+def _new_authorization(parts: Parts, key: DataKey, request: AuthorizeRequest, card: CardDetails) -> tuple[Payment, Attempt]:
     now = parts.world.now()
     payment = Payment(
         id=parts.world.new_uuid(),
         order_id=request.order_id,
         customer_id=request.customer_id,
         amount=request.amount,
-        card=request.card.summary,
+        card=card.summary,
+        card_id=request.card.card_id if isinstance(request.card, ChosenCard) else None,
         state=PaymentState.PENDING,
         reached={PaymentState.PENDING: now},
     )
@@ -278,7 +296,7 @@ def _new_authorization(parts: Parts, key: DataKey, request: AuthorizeRequest) ->
         lease_token=parts.world.new_uuid(),
         tries=1,
         unanswered=0,
-        sealed_card=seal_card(key, attempt_id, request.card),
+        sealed_card=seal_card(key, attempt_id, card),
     )
     return payment, attempt
 

@@ -1,15 +1,19 @@
 """Data loaders: what the fields of one document ask for one by one is fetched in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
+from domain.spending import NOTHING_SPENT, Spent
 from domain.user import User
+from persistence.card_spending import spent_with_cards
 from persistence.database import Database
 from persistence.payments import get_standings
+from persistence.payments_below import Parent, PaymentsWanted, count_below, pages_below
 from persistence.reports import LinesWanted, pages_of_lines
 from persistence.users import get_users
 
@@ -35,6 +39,37 @@ def user_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, User | 
         async with database.tenant(tenant_id) as tx:
             found = await get_users(tx, tenant_id, user_ids)
         return [found.get(each) for each in user_ids]
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def payments_below_loader(database: Database, tenant_id: UUID, parent: Parent) -> DataLoader[PaymentsWanted, list[Standing]]:
+    """Pages of the payments below cards or customers, for one request of one tenant."""
+
+    async def load(wanted: list[PaymentsWanted]) -> Sequence[list[Standing]]:
+        async with database.tenant(tenant_id) as tx:
+            return await pages_below(tx, tenant_id, parent, wanted)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def payment_count_loader(database: Database, tenant_id: UUID, parent: Parent) -> DataLoader[UUID | str, int]:
+    """How many payments there are below cards or customers, for one request of one tenant."""
+
+    async def load(parents: list[UUID | str]) -> Sequence[int]:
+        async with database.tenant(tenant_id) as tx:
+            return await count_below(tx, tenant_id, parent, parents)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def spent_loader(database: Database, tenant_id: UUID, now: Callable[[], datetime]) -> DataLoader[UUID, Spent]:
+    """What is spent with cards, by their ids, for one request of one tenant."""
+
+    async def load(card_ids: list[UUID]) -> Sequence[Spent]:
+        async with database.tenant(tenant_id) as tx:
+            found = await spent_with_cards(tx, tenant_id, card_ids, now())
+        return [found.get(each, NOTHING_SPENT) for each in card_ids]
 
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
 

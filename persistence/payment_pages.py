@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, literal_column, select, tuple_
 from domain.payment import Payment, PaymentState, Standing
 from persistence.database import Transaction
 from persistence.payments import COLUMNS, standing_of
-from persistence.tables import attempts, payments
+from persistence.tables import attempts, payments, users
 
 MAX_PAGE = 100  # rows of a page: what one screen shows, and what one answer may cost
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +46,8 @@ class PaymentFilter:
     min_amount: int | None = None
     max_amount: int | None = None
     needs_review: bool | None = None
+    card_id: UUID | None = None
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ def _conditions(tenant_id: UUID, where: PaymentFilter) -> list[ColumnElement[boo
         conditions.append(payments.c.order_id == where.order_id)
     if where.customer_id is not None:
         conditions.append(payments.c.customer_id == where.customer_id)
+    if where.card_id is not None:
+        conditions.append(payments.c.card_id == where.card_id)
+    if where.user_id is not None:  # whoever the partner knows as this customer: payments of before the user was made, too
+        customer = select(users.c.external_id).where(users.c.tenant_id == tenant_id, users.c.id == where.user_id)
+        conditions.append(payments.c.customer_id == customer.scalar_subquery())
     if where.states is not None:
         conditions.append(payments.c.state.in_([state.value for state in where.states]))
     if where.created_after is not None:

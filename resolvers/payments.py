@@ -1,6 +1,7 @@
 """Payments: four operations, and four ways to look at them."""
 
 from typing import cast
+from uuid import UUID
 
 import strawberry
 
@@ -12,6 +13,7 @@ from domain.request import (
     MAX_NAME_LENGTH,
     RawAuthorize,
     RawCard,
+    RawStoredCard,
     WaitFor,
     as_integer,
     normal_name,
@@ -41,15 +43,13 @@ from schema.results import (
 async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> AuthorizePaymentResult:  # noqa: A002
     """Hold money on a card for an order."""
     context = info.context
-    card = input.source.card
-    assert card is not None, "@oneOf: exactly one source, and there is but one kind"
     raw = RawAuthorize(
         idempotency_key=input.idempotency_key,
         order_id=input.order_id,
         customer_id=input.customer_id,
         minor_units=input.amount.minor_units,
         currency=input.amount.currency,
-        card=RawCard(card.number, card.cvv, card.expiry_month, card.expiry_year),
+        card=_source(input.source),
     )
     request = parse_authorize(raw, context.world.now())
     if isinstance(request, InvalidInput):
@@ -57,6 +57,14 @@ async def authorize_payment(info: Info, input: inputs.AuthorizePaymentInput) -> 
     answer = await context.gateway.authorize(context.tenant_id, request, given(input.wait) or WaitFor.OUTCOME, context.origin)
     context.payments_made += isinstance(answer, Performed) and not answer.replayed
     return cast(AuthorizePaymentResult, _answered(answer))
+
+
+def _source(source: inputs.PaymentSourceInput) -> RawCard | RawStoredCard:
+    if (stored := given(source.stored_card)) is not None:
+        return RawStoredCard(stored.card_id, stored.cvv)
+    card = given(source.card)
+    assert card is not None, "@oneOf: exactly one source"
+    return RawCard(card.number, card.cvv, card.expiry_month, card.expiry_year)
 
 
 async def capture_payment(info: Info, input: inputs.CapturePaymentInput) -> CapturePaymentResult:  # noqa: A002
@@ -161,6 +169,8 @@ def _where(where: inputs.PaymentFilter | None) -> PaymentFilter:
     return PaymentFilter(
         order_id=_name("orderId", given(where.order_id)),
         customer_id=_name("customerId", given(where.customer_id)),
+        card_id=_id("cardId", IdKind.CARD, given(where.card_id)),
+        user_id=_id("userId", IdKind.USER, given(where.user_id)),
         states=given(where.states),
         created_after=given(where.created_after),
         created_before=given(where.created_before),
@@ -174,6 +184,13 @@ def _name(name: str, text: str | None) -> str | None:
     if text is not None and not text.isprintable():
         raise RefusedArgument(["filter", name], "It has a character that can't be printed, so nothing can match.")
     return None if text is None else normal_name(text)
+
+
+def _id(name: str, kind: IdKind, text: str | None) -> UUID | None:
+    value = None if text is None else decode_id_of(kind, text)
+    if text is not None and value is None:
+        raise RefusedArgument(["filter", name], f"It is not an id that begins with `{kind.value}_`.")
+    return value
 
 
 def _amount(name: str, raw: object) -> int | None:

@@ -27,9 +27,16 @@ class CardDetailsInput:
     expiry_year: int = strawberry.field(description="All four digits.")
 
 
+@strawberry.input(description="A card that is kept for a user.")
+class StoredCardInput:
+    card_id: strawberry.ID = strawberry.field(description="An ACTIVE card of the user whose `externalId` is the `customerId`.")
+    cvv: str = strawberry.field(description="Three or four digits. It is not kept with the card: its holder types it each time.")
+
+
 @strawberry.input(one_of=True, description="What to pay with: exactly one of these.")
 class PaymentSourceInput:
     card: CardDetailsInput | None = strawberry.field(description="A card given in full.", default=strawberry.UNSET)
+    stored_card: StoredCardInput | None = strawberry.field(description="A card that is kept.", default=strawberry.UNSET)
 
 
 @strawberry.input(description="A wish to hold money on a card for an order.")
@@ -99,6 +106,10 @@ class RevokeApiKeyInput:
 class PaymentFilter:
     order_id: str | None = strawberry.field(description="Of this order of yours.", default=strawberry.UNSET)
     customer_id: str | None = strawberry.field(description="Of this customer of yours.", default=strawberry.UNSET)
+    card_id: strawberry.ID | None = strawberry.field(description="Made with this stored card.", default=strawberry.UNSET)
+    user_id: strawberry.ID | None = strawberry.field(
+        description="Of this user: of the customer that is their `externalId`.", default=strawberry.UNSET
+    )
     states: list[PaymentState] | None = strawberry.field(description="In one of these states.", default=strawberry.UNSET)
     created_after: datetime | None = strawberry.field(description="Accepted at this moment or later.", default=strawberry.UNSET)
     created_before: datetime | None = strawberry.field(description="Accepted before this moment.", default=strawberry.UNSET)

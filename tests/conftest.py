@@ -42,6 +42,7 @@ from persistence.database import Database
 from persistence.partners import insert_partner
 from tests.app.serving import Api, BankLine, serving, settings_for
 from tests.databases import DatabaseUrls, drop_database, make_database, make_template
+from tests.gateway.wallet import GOOD_CARD
 
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32
@@ -355,9 +356,6 @@ async def api(
     """A started API and its client."""
     async with serving(settings_for(database_urls.app), here.world, bank_line) as (app, http):
         yield Api(http, app, await make_key(tenant), tenant)
-
-
-GOOD_CARD = CardDetails("4111111111111111", "123", 12, 2030)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from gateway.reconciliation import Finished, Reconciliation
 from persistence.database import Database
 from persistence.tables import metadata
 from tests.app.serving import Api
+from tests.gateway.wallet import GOOD_CARD, keeper
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -33,6 +34,8 @@ class Estate:
     api: Api
     key_id: str = ""
     spare_key_id: str = ""
+    card_id: str = ""  # of a stored card, with which a payment was made
+    owner_id: str = ""  # of that card's user
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     idempotency_keys: list[str] = field(default_factory=list)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -85,6 +88,7 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
         await _operate(estate, "refund", "refunded")
         await _operate(estate, "void", "voided")
         estate.payments["declined"] = await _pay(estate, card={"cvv": "999"})
+    await _pay_with_stored_card(estate)
     for _ in range(2):
         here.pass_by(60)
         for number in range(2):
@@ -128,6 +132,15 @@ async def _make_user(estate: Estate) -> dict[str, Any]:
     personal = {"name": name, "email": f"{name}@example.com", "metadata": {"note": f"of {name}"}}
     user: dict[str, Any] = await make_user(estate.api, idempotencyKey=key, **personal)
     return user
+
+
+async def _pay_with_stored_card(estate: Estate) -> None:
+    house = estate.api.app.state.house
+    parts = house.sandbox if mode_of(estate.api.tenant) is Mode.TEST else house.parts
+    kept = await keeper(parts, estate.api.tenant, GOOD_CARD)(customer=estate.api.fresh("customer"))
+    estate.card_id, estate.owner_id = encode_id(IdKind.CARD, kept.id), encode_id(IdKind.USER, kept.user_id)
+    source = {"storedCard": {"cardId": estate.card_id, "cvv": GOOD_CARD.cvv}}
+    estate.payments["stored"] = await _pay(estate, customerId=kept.customer, source=source)
 
 
 async def _operate(estate: Estate, verb: str, name: str) -> None:

@@ -21,6 +21,7 @@ from tests.resolvers.users import make as make_user
 NOT_A_NAME = {  # texts that name nothing which is kept
     "CardDetailsInput.number": "cards are passed to the bank",
     "CardDetailsInput.cvv": "cards are passed to the bank",
+    "StoredCardInput.cvv": "it is passed to the bank",
     "CreateApiKeyInput.allowedNetworks": "networks are everybody's",
     "CreateUserInput.name": "people share names",
     "CreateUserInput.email": "nothing is looked for by it",
@@ -64,6 +65,7 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
         "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
         "AuthorizePaymentInput.customerId": [Pair(payment["customerId"], "nobody's customer")],
+        "StoredCardInput.cardId": [_id(victim.card_id)],
         "CapturePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[1], "nobody's key 2")],
         "CapturePaymentInput.paymentId": [_id(victim.payments["open"]["id"]), _id(victim.payments["captured"]["id"])],
         "VoidPaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[2], "nobody's key 3")],
@@ -91,6 +93,8 @@ def _filters(victim: Estate) -> dict[str, list[Pair]]:
     filters = {
         "orderId": payment["orderId"],
         "customerId": payment["customerId"],
+        "cardId": victim.card_id,
+        "userId": victim.owner_id,
         "states": ["REFUNDED"],
         "createdAfter": (victim.times["last"] - timedelta(seconds=61)).isoformat(),
         "createdBefore": between.isoformat(),
@@ -170,6 +174,10 @@ async def _authorize(api: Api) -> dict[str, Any]:
     return {"input": api.wish()}
 
 
+async def _with_stored_card(api: Api) -> dict[str, Any]:
+    return {"input": api.wish(source={"storedCard": {"cvv": "123"}})}
+
+
 def _operate(after: str | None = None) -> Base:
     async def make(api: Api) -> dict[str, Any]:
         payment = await api.payment()
@@ -203,7 +211,8 @@ def _with_user(*, away: bool = False, **changes: str) -> Base:
     return make
 
 
-BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
+BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the asker's own
+    "StoredCardInput.cardId": _with_stored_card,
     "authorizePayment": _authorize,
     "capturePayment": _operate(),
     "voidPayment": _operate(),
@@ -219,6 +228,6 @@ BASES: dict[str, Base] = {  # what else a field needs, all of it the asker's own
 }
 
 
-async def base_of(field: str, api: Api) -> dict[str, Any]:
+async def base_of(field: str, coordinate: str, api: Api) -> dict[str, Any]:
     """The arguments around the one that is tried out."""
-    return await BASES.get(field, _nothing)(api)
+    return await BASES.get(coordinate, BASES.get(field, _nothing))(api)
