@@ -228,6 +228,6 @@ BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the
 }
 
 
-async def base_of(field: str, coordinate: str, api: Api) -> dict[str, Any]:
-    """The arguments around the one that is tried out."""
+async def base_of(field: str, api: Api, coordinate: str = "") -> dict[str, Any]:
+    """The arguments of a field, or those around one of its places."""
     return await BASES.get(coordinate, BASES.get(field, _nothing))(api)

@@ -76,7 +76,7 @@ async def _try(found: Found, probe: Probe, pair: Pair, victim: Estate, asker: Es
 
 
 async def _ask(probe: Probe, api: Api, value: Any) -> httpx.Response:
-    arguments = with_value(await base_of(probe.steps[-1], probe.coordinate, api), probe.path, value)
+    arguments = with_value(await base_of(probe.steps[-1], api, probe.coordinate), probe.path, value)
     if probe.operation == "subscription":
         return await _first_of(probe, api, arguments)
     return await api.post({"query": probe.document, "variables": arguments})
