@@ -37,6 +37,10 @@ class Failpoint(StrEnum):
     """In the transaction that forgets a page of old idempotency keys, before its commit."""
     SETTLEMENT_WRITTEN = "settlement-written"
     """In the transaction of an operator's word: change, audit entry and event are written, nothing is committed."""
+    SEALS_REPLACED = "seals-replaced"
+    """In the transaction of a rotation that seals a page of numbers or cards anew, before its commit."""
+    DATA_KEYS_REWRAPPED = "data-keys-rewrapped"
+    """In the transaction of a rotation that wraps a tenant's data keys anew, before its commit."""
 
 
 Reach = Callable[[Failpoint], Awaitable[None]]

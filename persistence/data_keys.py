@@ -13,8 +13,7 @@ _COLUMNS = "version, wrapped, master_key_id, created_at, superseded_at"
 _CURRENT = text(f"select {_COLUMNS} from data_keys where tenant_id = :tenant_id order by version desc limit 1")
 _GET = text(f"select {_COLUMNS} from data_keys where tenant_id = :tenant_id and version = :version")
 _LIST = text(f"select {_COLUMNS} from data_keys where tenant_id = :tenant_id order by version")
-# A statement of its own: the insert then sees which master key is active once its turn has come (see activate_master_key).
-_TURN = text("lock table data_keys in row exclusive mode")
+# It waits while a master key is being exchanged (see activate_master_key), and looks afterwards which one is active by now.
 _INSERT = text("""
     insert into data_keys (tenant_id, version, wrapped, master_key_id, created_at)
     select :tenant_id, :version, :wrapped, id, :created_at from master_keys where id = :master_key_id and is_active
@@ -59,11 +58,7 @@ async def list_data_keys(tx: Transaction, tenant_id: UUID) -> list[DataKeyRow]:
 
 
 async def insert_data_key(tx: Transaction, tenant_id: UUID, row: DataKeyRow) -> None:
-    """Add a version, unless somebody has added it before, or its master key is not the active one any more: look what there is then.
-
-    Needs the transaction's first statement.
-    """
-    await tx.execute(_TURN)
+    """Add a version, unless somebody has added it before, or its master key is not the active one any more: look what there is then."""
     parameters = {
         "tenant_id": tenant_id,
         "version": row.version,

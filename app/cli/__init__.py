@@ -23,6 +23,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "verify": "app.cli.verify",
     "payments": "app.cli.payments",
     "audit": "app.cli.audit",
+    "vault": "app.cli.vault",
 }
 T = TypeVar("T")
 

@@ -77,3 +77,8 @@ def version_of(sealed: bytes) -> int:
     if sealed[:1] != FORMAT or len(sealed) < HEADER_BYTES + NONCE_BYTES:
         raise DoesNotOpen("it is not a seal of a data key")
     return int.from_bytes(sealed[1:HEADER_BYTES], "big")
+
+
+def version_in(header: bytes) -> int:
+    """The version that the first HEADER_BYTES of a seal name; 0 for a seal from before there were data keys."""
+    return int.from_bytes(header[1:HEADER_BYTES], "big") if header[:1] == FORMAT else 0

@@ -1,7 +1,7 @@
 """Every place where a process may die, what it leaves behind there, and so what must be flagged for operators.
 
 `tests/crash/test_coverage.py` is red when a failpoint of `domain/failpoint.py` has no row here. Crash points of features that do not
-exist yet: an event read before it is published, a webhook sent before it is recorded, a rotation of keys. They get rows with them.
+exist yet: an event read before it is published, a webhook sent before it is recorded. They get rows with them.
 """
 
 from dataclasses import dataclass
@@ -122,6 +122,8 @@ RECONCILIATIONS = tuple(
 )
 # An operator's command ends itself in its transaction.
 SETTLEMENTS = (F.SETTLEMENT_WRITTEN,)
+# An operator's rotation ends itself in the page of its numbers or in that of its open attempts; over the first or the second partner.
+ROTATIONS = tuple((failpoint, passing) for failpoint in (F.SEALS_REPLACED, F.DATA_KEYS_REWRAPPED) for passing in (1, 2))
 # Postgres dies instead of us, with the four transactions open: the process that serves one of them, and so all of them.
 SERVERS = (
     Death(F.REQUEST_CLAIMED, Left.NOTHING),
@@ -138,5 +140,5 @@ COMMITS = (
 
 def exercised() -> set[Failpoint]:
     """The failpoints that have a row, and so a process that dies there."""
-    at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS}
+    at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS + ROTATIONS}
     return {death.at for death in REQUESTS + RECOVERIES} | at_passings | {*SETTLEMENTS}
