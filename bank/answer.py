@@ -141,7 +141,7 @@ def read_answer(verb: Verb, expected: Mapping[str, object], status: int, headers
     """What a complete HTTP response means. `expected`: fields that a 200 must repeat from the request, such as the amount."""
     if status == 200:
         return _read_success(verb, expected, headers, body)
-    document = _json_object(body) or {}  # on anything but 200 it may as well be text (contract §4)
+    document = json_object(body) or {}  # on anything but 200 it may as well be text (contract §4)
     code, message = str(document.get("error", "")), str(document.get("message", ""))
     if status in (400, 402) and code in REFUSALS[verb]:
         return Refused(code, message[:MAX_MESSAGE_LENGTH])
@@ -150,7 +150,7 @@ def read_answer(verb: Verb, expected: Mapping[str, object], status: int, headers
         why=Unclarity.BANK_ERROR if is_bank_error else Unclarity.UNINTELLIGIBLE,
         detail=f"status {status}",
         may_have_acted=_may_have_acted(status, code, message),
-        retry_after_s=_retry_after(headers),
+        retry_after_s=asked_to_wait_s(headers),
     )
 
 
@@ -163,7 +163,7 @@ def _may_have_acted(status: int, code: str, message: str) -> bool:
 def read_look_up(verb: Verb, expected: Mapping[str, object], status: int, headers: Mapping[str, str], body: bytes) -> LookedUp:
     """What a complete HTTP response to a look-up means. `expected`: fields that a kept answer must have."""
     if status == 400:
-        document = _json_object(body) or {}
+        document = json_object(body) or {}
         code, message = str(document.get("error", "")), document.get("message")
         if code in NOT_KEPT[verb] and (verb is not Verb.AUTHORIZE or message == NO_SUCH_CARD):
             return NOT_KEPT[verb][code]
@@ -182,7 +182,7 @@ def read_look_up(verb: Verb, expected: Mapping[str, object], status: int, header
 
 
 def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[str, str], body: bytes) -> BankAnswer:
-    document = _json_object(body)
+    document = json_object(body)
     if document is None:
         return Unclear(Unclarity.UNINTELLIGIBLE, "status 200 without a JSON object", may_have_acted=True)
     name, bank_status = _REFERENCE[verb]
@@ -196,7 +196,8 @@ def _read_success(verb: Verb, expected: Mapping[str, object], headers: Mapping[s
     return Done(reference, headers.get(REPLAYED_HEADER, "").lower() == "true")
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """A body that is a JSON object; None for anything else."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -204,7 +205,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def asked_to_wait_s(headers: Mapping[str, str]) -> float | None:
     """Seconds that the bank, or a proxy, asks us to wait, capped. A date counts from the answer's own (RFC 9110, 10.2.3)."""
     text = headers.get("retry-after", "")
     if text.isascii() and text.isdigit() and len(text) < 10:

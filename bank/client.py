@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 from bank.answer import BankAnswer, Kept, LookedUp, NotKept, Unclarity, Unclear, read_answer, read_look_up
+from bank.issuing import CARDS_PATH, CannotIssue, Details, Issued, read_details, read_issued
 from bank.transport import NEVER_SENT, TOTAL_TIMEOUT_S, AiohttpTransport
 from domain.card import CardDetails
 from domain.discrepancy import HoldStanding
@@ -86,6 +87,10 @@ class BankHttp:
         headers = [*_HEADERS, (b"Idempotency-Key", key.encode("ascii"))]
         return httpx.Request("POST", self.urls[path], headers=headers, content=orjson.dumps(body))
 
+    def details_request(self, reference: str) -> httpx.Request:
+        """The GET of an issued card's number."""
+        return httpx.Request("GET", self.urls[CARDS_PATH].join(f"{CARDS_PATH}/{reference}/details"), headers=list(_HEADERS))
+
 
 def bank_http(base_url: str, transport: httpx.AsyncBaseTransport | None = None, *, reach: Reach = pass_on) -> BankHttp:
     """The way to a bank at `base_url`. Tests hand in a transport and need no socket.
@@ -93,7 +98,7 @@ def bank_http(base_url: str, transport: httpx.AsyncBaseTransport | None = None, 
     Without one, connections are made, and `reach` is told of the places where a crash test may end the process.
     """
     base = httpx.URL(base_url)
-    return BankHttp(transport or AiohttpTransport(reach=reach), {path: base.join(path) for path in PATHS.values()})
+    return BankHttp(transport or AiohttpTransport(reach=reach), {path: base.join(path) for path in (*PATHS.values(), CARDS_PATH)})
 
 
 class _Response(NamedTuple):
@@ -123,7 +128,7 @@ class BankClient:
         what it has done (contract §7.1).
         """
         verb, body, expected = _request(call)
-        response = await self._post(PATHS[verb], body, key)
+        response = await self._ask(self._http.request(PATHS[verb], body, key))
         if isinstance(response, Unclear):
             return response
         return read_answer(verb, expected, *response)
@@ -138,7 +143,7 @@ class BankClient:
         brings back the kept answer or is refused, and a refusal is not stored.
         """
         body, expected = _look_up(verb, reference, amount_minor)
-        response = await self._post(PATHS[verb], body, key)
+        response = await self._ask(self._http.request(PATHS[verb], body, key))
         if isinstance(response, Unclear):
             return replace(response, may_have_acted=False)
         return read_look_up(verb, expected, *response)
@@ -154,21 +159,31 @@ class BankClient:
             case Unclear() as unclear:
                 return unclear
 
+    async def issue_card(self, key: str) -> Issued | CannotIssue | Unclear:
+        """Have a virtual card made. `key` is that card's for ever: asked again, it is the same card. Never raises, as `send`."""
+        response = await self._ask(self._http.request(CARDS_PATH, {}, key))
+        return response if isinstance(response, Unclear) else read_issued(*response)
+
+    async def card_details(self, reference: str) -> Details | CannotIssue | Unclear:
+        """The number, CVV and expiry of a card that this bank has issued. Never raises, as `send`."""
+        response = await self._ask(self._http.details_request(reference))
+        return response if isinstance(response, Unclear) else read_details(*response, reference)
+
     async def close(self) -> None:
         """Close all connections, after the calls whose callers have left. None of those lasts longer than the transport's total."""
         if self._asking:
             await asyncio.wait(self._asking, timeout=TOTAL_TIMEOUT_S)
         await self._http.transport.aclose()
 
-    async def _post(self, path: str, body: Mapping[str, object], key: str) -> _Response | Unclear:
-        task = asyncio.create_task(self._exchange(path, body, key))
+    async def _ask(self, request: httpx.Request) -> _Response | Unclear:
+        task = asyncio.create_task(self._exchange(request))
         self._asking.add(task)  # the loop itself keeps no reference
         task.add_done_callback(self._asking.discard)
         return await asyncio.shield(task)
 
-    async def _exchange(self, path: str, body: Mapping[str, object], key: str) -> _Response | Unclear:
+    async def _exchange(self, request: httpx.Request) -> _Response | Unclear:
         try:
-            response = await self._http.transport.handle_async_request(self._http.request(path, body, key))
+            response = await self._http.transport.handle_async_request(request)
             try:
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 content = await _read(response.stream)

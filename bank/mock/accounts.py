@@ -13,14 +13,20 @@ is replaced, so the balance of the contract's four can be set too.
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from bank.mock.timestamps import MICROS_PER_SECOND
 from bank.mock.validation import check_digit, is_plausible_card_number
 
 # A load test needs thousands; a quarter of a million cost ~100 MB, and more is a typing error.
 MAX_ACCOUNTS: Final = 250_000
 _DEFAULT_EXPIRY: Final = (12, 2035)
+_ISSUED_PREFIX: Final = "450000"  # of none of the contract's cards, nor of a range in our documents
+_ISSUED_DIGITS: Final = 16
+_ISSUED_GOOD_FOR_YEARS: Final = 3
+ISSUED_BALANCE: Final = 1_000_000  # cents
 
 
 @dataclass(slots=True)
@@ -46,6 +52,16 @@ def account(card_number: str, cvv: str, expiry: tuple[int, int], balance: int) -
     """A card with nothing held."""
     fingerprint = hashlib.sha256(card_number.encode()).hexdigest()[:24]
     return Account(card_number, cvv, *expiry, balance, balance, fingerprint)
+
+
+def issued_account(card_id: str, issued_us: int) -> Account:
+    """The account behind a card that the bank has made, full. It follows from the id, so that the books hold no number."""
+    digest = int.from_bytes(hashlib.sha256(card_id.encode()).digest())
+    digits = _ISSUED_DIGITS - len(_ISSUED_PREFIX) - 1
+    stem = f"{_ISSUED_PREFIX}{digest % 10**digits:0{digits}d}"
+    issued = datetime.fromtimestamp(issued_us // MICROS_PER_SECOND, UTC)
+    cvv = f"{(digest >> 128) % 1000:03d}"
+    return account(stem + check_digit(stem), cvv, (issued.month, issued.year + _ISSUED_GOOD_FOR_YEARS), ISSUED_BALANCE)
 
 
 def contract_accounts() -> list[Account]:

@@ -60,7 +60,7 @@ class BankApp:
                 return replay_answer(stored.body, stored.reference)
         if not path.startswith(SPARED) and await self._chaos_strikes():
             return _RANDOM_FAILURE
-        match find_route(method, path):
+        match find_route(method, path, issuing=books.settings.issuing):
             case Creation() as creation:
                 if key is None:
                     return _KEY_MISSING

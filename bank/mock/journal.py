@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from bank.mock.accounts import Account
 from bank.mock.errors import BankStateError
-from bank.mock.records import Capture, Hold, HoldState, Refund, State, StoredAnswer, Void
+from bank.mock.records import Capture, Hold, HoldState, IssuedCard, Refund, State, StoredAnswer, Void
 
 # A bank that was just killed may take a moment to let go of its file; longer, and somebody else has it.
 _LOCK_WAIT_S: Final = 1.0
@@ -34,8 +34,10 @@ create table if not exists refund (refund_id text not null, capture_id text not 
 create table if not exists answer (key text not null, path text not null, body blob not null,
     reference text not null, stored_ns integer not null);
 create unique index if not exists answer_key on answer (key, path);
+create table if not exists issued (card_id text not null, issued_us integer not null, key text not null);
+create unique index if not exists issued_key on issued (key);
 """
-_EFFECT_TABLES: Final = ("account", "hold", "capture", "void", "refund", "answer")
+_EFFECT_TABLES: Final = ("account", "hold", "capture", "void", "refund", "answer", "issued")
 _SAVE_ACCOUNT: Final = "insert or replace into account values (?, ?, ?, ?)"
 _SAVE_STATE: Final = "update hold set state = ? where authorization_id = ?"
 
@@ -72,6 +74,9 @@ class Journal(Protocol):
     def expiry_moved(self, hold: Hold, expires_us: int) -> None:
         """A hold that expires at another time."""
 
+    def issued(self, card: IssuedCard) -> None:
+        """A new card, with the key that made it."""
+
     def answer_stored(self, answer: StoredAnswer) -> None:
         """A key, in a statement of its own (§1)."""
 
@@ -97,6 +102,7 @@ class MemoryJournal:
     def voided(self, void: Void, balance: int, available: int) -> None: ...
     def refunded(self, refund: Refund, balance: int, available: int) -> None: ...
     def expiry_moved(self, hold: Hold, expires_us: int) -> None: ...
+    def issued(self, card: IssuedCard) -> None: ...
     def answer_stored(self, answer: StoredAnswer) -> None: ...
     def answer_forgotten(self, answer: StoredAnswer) -> None: ...
 
@@ -132,6 +138,8 @@ class SqliteJournal:
     def load(self, state: State) -> None:
         """See `Journal`. An account that is configured no more keeps its effects, and can't be charged."""
         rows = self._database.execute
+        for row in rows("select * from issued order by rowid"):
+            state.add_issued(IssuedCard(*row))
         accounts = {account.fingerprint: account for account in state.accounts.values()}
         for fingerprint, last4, balance, available in rows("select * from account"):
             retired = Account(last4, "", 1, 1970, balance, available, fingerprint)
@@ -200,6 +208,10 @@ class SqliteJournal:
     def expiry_moved(self, hold: Hold, expires_us: int) -> None:
         """See `Journal`."""
         self._commit(("update hold set expires_us = ? where authorization_id = ?", (expires_us, hold.authorization_id)))
+
+    def issued(self, card: IssuedCard) -> None:
+        """See `Journal`."""
+        self._commit(("insert into issued values (?, ?, ?)", (card.card_id, card.issued_us, card.key)))
 
     def answer_stored(self, answer: StoredAnswer) -> None:
         """See `Journal`. One statement, hence one transaction, without asking for it."""

@@ -36,7 +36,7 @@ class Ledger:
 
     def __init__(self, state: State, journal: Journal, random: random.Random, auth_expiry_hours: int) -> None:
         self.state = state
-        self._journal = journal
+        self.journal = journal
         self._random = random
         self.expiry_ns = auth_expiry_hours * HOUR_NANOS
 
@@ -52,10 +52,10 @@ class Ledger:
         if account.available < amount:
             raise Refused(INSUFFICIENT_FUNDS)
         created_us, expires_us = to_micros(now_ns), to_micros(now_ns + self.expiry_ns)
-        hold = Hold(self._new_id("auth_"), account, amount, created_us, expires_us, key)
+        hold = Hold(self.new_id("auth_"), account, amount, created_us, expires_us, key)
         balance, available = account.balance, account.available - amount
         try:
-            self._journal.authorized(hold, balance, available)
+            self.journal.authorized(hold, balance, available)
         except sqlite3.Error as error:
             raise Refused(DATABASE_FAILED) from error
         self.state.holds[hold.authorization_id] = hold
@@ -69,10 +69,10 @@ class Ledger:
             raise Refused(AUTHORIZATION_EXPIRED)
         if amount != hold.amount:
             raise Refused(AMOUNT_MISMATCH)
-        capture = Capture(self._new_id("cap_"), hold, amount, to_micros(now_ns), key)
+        capture = Capture(self.new_id("cap_"), hold, amount, to_micros(now_ns), key)
         balance, available = hold.account.balance - amount, hold.account.available
         try:
-            self._journal.captured(capture, balance, available)
+            self.journal.captured(capture, balance, available)
         except sqlite3.Error as error:
             raise Refused(DATABASE_FAILED) from error
         self.state.captures[capture.capture_id] = capture
@@ -83,10 +83,10 @@ class Ledger:
     def void(self, authorization_id: str, key: str, now_ns: int) -> Void:
         """Give the hold back: available +amount. An expired hold can be voided, and only so is freed (§3, §6)."""
         hold = self._active_hold(authorization_id)
-        void = Void(self._new_id("void_"), hold, to_micros(now_ns), key)
+        void = Void(self.new_id("void_"), hold, to_micros(now_ns), key)
         balance, available = hold.account.balance, hold.account.available + hold.amount
         try:
-            self._journal.voided(void, balance, available)
+            self.journal.voided(void, balance, available)
         except sqlite3.Error as error:
             raise Refused(DATABASE_FAILED) from error
         self.state.voids[void.void_id] = void
@@ -103,11 +103,11 @@ class Ledger:
             raise Refused(AMOUNT_MISMATCH)
         if capture.refunded:
             raise Refused(ALREADY_REFUNDED)
-        refund = Refund(self._new_id("ref_"), capture, amount, to_micros(now_ns), key)
+        refund = Refund(self.new_id("ref_"), capture, amount, to_micros(now_ns), key)
         account = capture.hold.account
         balance, available = account.balance + amount, account.available + amount
         try:
-            self._journal.refunded(refund, balance, available)
+            self.journal.refunded(refund, balance, available)
         except sqlite3.Error as error:
             raise Refused(DATABASE_FAILED) from error
         self.state.refunds[refund.refund_id] = refund
@@ -117,7 +117,7 @@ class Ledger:
 
     def move_expiry(self, hold: Hold, expires_us: int) -> None:
         """Let a hold expire at another time: the control app's, not the contract's."""
-        self._journal.expiry_moved(hold, expires_us)
+        self.journal.expiry_moved(hold, expires_us)
         hold.expires_us = expires_us
 
     def _active_hold(self, authorization_id: str) -> Hold:
@@ -128,7 +128,8 @@ class Ledger:
             raise Refused(AUTHORIZATION_ALREADY_USED)
         return hold
 
-    def _new_id(self, prefix: str) -> str:
+    def new_id(self, prefix: str) -> str:
+        """A fresh id of this kind."""
         # uuid.UUID would do the same in four times the time, and this runs once in every effect.
         return prefix + dashed(f"{self._random.getrandbits(128) & _VERSION_MASK | _VERSION_4:032x}")
 

@@ -7,6 +7,7 @@
                          "idempotency_key"}],
      "voids":          [{"void_id", "authorization_id", "amount", "currency", "voided_at", "idempotency_key"}],
      "refunds":        [{"refund_id", "capture_id", "amount", "currency", "refunded_at", "idempotency_key"}],
+     "issued_cards":   [{"card_id", "account", "last4", "issued_at", "idempotency_key"}],
      "idempotency_keys": [{"idempotency_key", "path", "reference", "stored_at"}]}
 
 `state` is the truth that a GET of the bank hides: active, captured or voided; a capture's is captured or refunded.
@@ -15,7 +16,7 @@ A key that caused an effect and is missing from `idempotency_keys` was lost (§7
 
 from typing import Any
 
-from bank.mock.records import CURRENCY, Capture, Hold, Refund, State, StoredAnswer, Void
+from bank.mock.records import CURRENCY, Capture, Hold, IssuedCard, Refund, State, StoredAnswer, Void
 from bank.mock.timestamps import NANOS_PER_MICRO, to_micros, to_rfc3339
 
 
@@ -39,6 +40,7 @@ def ledger_report(state: State, key_prefix: str, since_us: int | None) -> dict[s
         "captures": [_capture(it) for it in state.captures.values() if wanted(it.key, it.captured_us)],
         "voids": [_void(it) for it in state.voids.values() if wanted(it.key, it.voided_us)],
         "refunds": [_refund(it) for it in state.refunds.values() if wanted(it.key, it.refunded_us)],
+        "issued_cards": [_issued(it) for it in state.issued.values() if wanted(it.key, it.issued_us)],
         "idempotency_keys": [_answer(it) for it in state.answers.values() if wanted(it.key, to_micros(it.stored_ns))],
     }
 
@@ -88,6 +90,16 @@ def _refund(refund: Refund) -> dict[str, Any]:
         "currency": CURRENCY,
         "refunded_at": _time(refund.refunded_us),
         "idempotency_key": refund.key,
+    }
+
+
+def _issued(card: IssuedCard) -> dict[str, Any]:
+    return {
+        "card_id": card.card_id,
+        "account": card.account.fingerprint,
+        "last4": card.account.last4,
+        "issued_at": _time(card.issued_us),
+        "idempotency_key": card.key,
     }
 
 

@@ -6,7 +6,7 @@ Each effect carries the idempotency key that caused it, stored or not, so that a
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bank.mock.accounts import Account
+from bank.mock.accounts import Account, issued_account
 
 HoldState = Literal["active", "captured", "voided"]
 CURRENCY: Final = "USD"
@@ -59,6 +59,20 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedCard:
+    """A card that the bank has made, by the extension of `bank.mock.issuing`. Its number follows from its id."""
+
+    card_id: str
+    issued_us: int
+    key: str
+
+    @property
+    def account(self) -> Account:
+        """What is behind it, as it was on its first day."""
+        return issued_account(self.card_id, self.issued_us)
+
+
+@dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """An idempotency row: what a replay of (key, path) answers, until it is 24 hours old (§5)."""
 
@@ -79,3 +93,14 @@ class State:
         self.voids: dict[str, Void] = {}
         self.refunds: dict[str, Refund] = {}
         self.answers: dict[tuple[str, str], StoredAnswer] = {}
+        self.issued: dict[str, IssuedCard] = {}
+        self._issued_by_key: dict[str, IssuedCard] = {}
+
+    def issued_under(self, key: str) -> IssuedCard | None:
+        """The card that this key has made."""
+        return self._issued_by_key.get(key)
+
+    def add_issued(self, card: IssuedCard) -> None:
+        """Know it, and let it be charged."""
+        self.issued[card.card_id] = self._issued_by_key[card.key] = card
+        self.accounts.setdefault(card.account.card_number, card.account)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from bank.mock import handlers
 from bank.mock.answers import HTML, Answer, json_answer, plain_answer
 from bank.mock.handlers import Circumstances
+from bank.mock.issuing import CARDS, DETAILS, issue, issued_details
 from bank.mock.ledger import Ledger
 from bank.mock.openapi import DOCS_PAGE, DOCUMENT
 
@@ -44,6 +45,7 @@ CREATIONS: Final[Mapping[str, Creation]] = {
     "/api/v1/voids": Creation(handlers.void),
     "/api/v1/refunds": Creation(handlers.refund),
 }
+ISSUING: Final[Mapping[str, Creation]] = {CARDS: Creation(issue)}
 # No voids: the contract has no GET for them.
 LOOKUPS: Final[Mapping[str, Lookup]] = {
     "/api/v1/authorizations": Lookup(handlers.find_authorization),
@@ -60,9 +62,12 @@ _GET_METHODS: Final = ("GET", "HEAD")
 _UNKNOWN: Final = plain_answer(404, "404 page not found")
 
 
-def find_route(method: str, path: str) -> Route:
-    """What serves this method and path; an `Answer` when nothing does: 404, or 405 with Allow (§2)."""
-    creation = CREATIONS.get(path)
+def find_route(method: str, path: str, *, issuing: bool) -> Route:
+    """What serves this method and path; an `Answer` when nothing does: 404, or 405 with Allow (§2).
+
+    `issuing`: whether there is the extension of `bank.mock.issuing`. Without it its paths are like any unknown one.
+    """
+    creation = CREATIONS.get(path) or (ISSUING.get(path) if issuing else None)
     if creation is not None:
         return creation if method == "POST" else _wrong_method("POST")
     page = PAGES.get(path)
@@ -70,6 +75,8 @@ def find_route(method: str, path: str) -> Route:
         return page if method in _GET_METHODS else _wrong_method(*_GET_METHODS)
     collection, _, text = path.rpartition("/")
     lookup = LOOKUPS.get(collection)
+    if issuing and path.startswith(CARDS + "/") and path.endswith(DETAILS):
+        lookup, text = Lookup(issued_details), path[len(CARDS) + 1 : -len(DETAILS)]
     if lookup is None or not text:
         return _UNKNOWN
     return lookup._replace(text=text) if method in _GET_METHODS else _wrong_method(*_GET_METHODS)

@@ -1,9 +1,10 @@
-"""The bank's configuration: the contract's variables (§6) and four of our own.
+"""The bank's configuration: the contract's variables (§6) and five of our own.
 
 PORT 8787 · FAILURE_RATE 0.05 · MIN_LATENCY_MS 100 · MAX_LATENCY_MS 2000 · AUTH_EXPIRY_HOURS 168
 BANK_SEED          makes latency, failures and ids repeatable; unset, they are not
 BANK_STATE         path of the state file, or `memory`, which forgets at exit
 BANK_ACCOUNTS      further cards, see bank.mock.accounts
+BANK_ISSUING       `off` takes the extension of bank.mock.issuing away
 BANK_CONTROL_PORT  the control app's port; unset, there is no control app
 """
 
@@ -40,6 +41,7 @@ class BankSettings:
     write_timeout_s: float = 15.0
     # Between the commit and the storing of the key (§7.1); 0 is still a point where others run.
     commit_to_key_delay_ms: float = 0.0
+    issuing: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the contract refuses (§6), whichever way the settings were made."""
@@ -79,6 +81,7 @@ class BankSettings:
             seed=_whole(given, "BANK_SEED", 0) if "BANK_SEED" in given else None,
             state=given.get("BANK_STATE", defaults.state),
             accounts=accounts,
+            issuing=_switch(given, "BANK_ISSUING", defaults.issuing),
             control_port=_whole(given, "BANK_CONTROL_PORT", 0) if "BANK_CONTROL_PORT" in given else None,
         )
 
@@ -88,6 +91,13 @@ def _whole(given: Mapping[str, str], name: str, default: int) -> int:
         return int(given[name]) if name in given else default
     except ValueError as error:
         raise BankSettingsError(f"{name} must be a whole number, but it is {given[name]!r}.") from error
+
+
+def _switch(given: Mapping[str, str], name: str, default: bool) -> bool:
+    value = given.get(name, "on" if default else "off")
+    if value not in ("on", "off"):
+        raise BankSettingsError(f"{name} must be on or off, but it is {value!r}.")
+    return value == "on"
 
 
 def _fraction(given: Mapping[str, str], name: str, default: float) -> float:

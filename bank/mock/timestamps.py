@@ -9,6 +9,7 @@ Clock = Callable[[], int]  # nanoseconds since 1970, UTC
 
 NANOS_PER_SECOND: Final = 1_000_000_000
 NANOS_PER_MICRO: Final = 1_000
+MICROS_PER_SECOND: Final = 1_000_000
 HOUR_NANOS: Final = 3600 * NANOS_PER_SECOND
 
 
