@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ from domain.token_bucket import remaining, until_fits_us
 AT_ONCE_RETRY_S = 1  # a place is free as soon as any of the partner's requests has ended
 MAX_STREAMS_OF_A_KEY = 1_000  # connections that stay, in one process: some 50 kB each
 MAX_STREAMS_OF_A_PARTNER = 2_000  # so that one partner with many keys leaves room for the others
+MAX_PACED = 100  # events that are charged together: less than any tier has at once, without Redis too
 STREAMS_RETRY_S = 10  # a dashboard that was closed is noticed within two pings
 BUSY_RETRY_S = 2  # the database's line is served within three seconds
 
@@ -51,11 +52,21 @@ class TurnedAway:
 class Limits:
     """Admits requests. While `is_busy` says so, only mutations are: payments go before dashboards."""
 
-    def __init__(self, schema: GraphQLSchema, limiter: Limiter, quotas: Quotas, is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limiter: Limiter,
+        quotas: Quotas,
+        is_busy: Callable[[], bool],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._schema = schema
         self._limiter = limiter
         self._quotas = quotas
         self._is_busy = is_busy
+        self._sleep = sleep
+        self._paced: dict[UUID, deque[asyncio.Future[None]]] = {}  # events that wait to be charged, by key
+        self._pacing: set[asyncio.Task[None]] = set()
         self._under_way: Counter[UUID] = Counter()
         self._streams_of_key: Counter[UUID] = Counter()
         self._streams_of_partner: Counter[UUID] = Counter()
@@ -137,11 +148,46 @@ class Limits:
         return admitted
 
     async def pace(self, caller: Caller) -> None:
-        """Charge an event of a stream. Nothing is dropped: whoever has used up the rate gets it when it fits again."""
-        while not (verdict := await self._limiter.charge(caller, EVENT, usage.Counter.EVENTS)).admitted:
-            self.turned_away["EVENT_WAITED"] += 1
-            await asyncio.sleep(verdict.retry_after_ms / 1000)
-        self.charged += EVENT
+        """Charge an event of a stream. Nothing is dropped: whoever has used up the rate gets it when it fits again.
+
+        An event comes to all streams of a key in the same moment: those that wait are charged together.
+        """
+        line = self._paced.get(caller.key.id)
+        if line is None:
+            line = self._paced[caller.key.id] = deque()
+            task = asyncio.create_task(self._pace(caller, line))
+            self._pacing.add(task)
+            task.add_done_callback(self._pacing.discard)
+        turn = asyncio.get_running_loop().create_future()
+        line.append(turn)
+        await turn
+
+    async def _pace(self, caller: Caller, line: deque[asyncio.Future[None]]) -> None:
+        """Charge for all in this line until it is empty; one at a time while the rate is used up."""
+        most = MAX_PACED
+        try:
+            while line:
+                turns = [turn for turn in (line.popleft() for _ in range(min(len(line), most))) if not turn.done()]
+                if not turns:  # they have left
+                    continue
+                verdict = await self._limiter.charge(caller, len(turns) * EVENT, usage.Counter.EVENTS)
+                if not verdict.admitted:
+                    self.turned_away["EVENT_WAITED"] += 1
+                    line.extendleft(reversed(turns))
+                    if len(turns) == 1:
+                        await self._sleep(verdict.retry_after_ms / 1000)
+                    most = 1
+                    continue
+                most = MAX_PACED
+                self.charged += len(turns) * EVENT
+                self._limiter.note(caller, {usage.Counter.EVENTS: len(turns) - 1})  # the charge itself is counted as one
+                for turn in turns:
+                    if not turn.done():
+                        turn.set_result(None)
+        finally:
+            del self._paced[caller.key.id]
+            for turn in line:
+                turn.cancel()
 
     def note(self, caller: Caller, *, failed: bool, payments: int) -> None:
         """What became of a request that was admitted, for the usage of its key."""

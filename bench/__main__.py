@@ -4,15 +4,11 @@ Everything, the load generator included, shares this machine: only ratios of fig
 """
 
 import asyncio
-import contextlib
 import importlib
 import itertools
 import json
-import os
 import re
 import secrets
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,13 +24,11 @@ from rich.table import Table
 
 from app.embedded.postgres import installation
 from bench.load import Measured, Target, closed_loop
+from bench.system import CARD_PREFIX, CARDS, CVV, started
 from domain.ids import IdKind, decode_id_of
 
-OTHERS = ("bank_client", "database", "limits")  # benchmarks of one part: `dev.py bench limits`
-START_S = 90  # from nothing to ready, on a slow machine
+OTHERS = ("bank_client", "database", "events", "limits")  # benchmarks of one part: `dev.py bench limits`
 SETTLE_S = 120  # until everything that was accepted has its outcome
-CARDS = 2000  # a bank serialises authorizations on one card; with so many, no card is in the way
-CARD_PREFIX, CVV = "400000", "123"
 AUTHORIZE = (
     "mutation($input: AuthorizePaymentInput!) { authorizePayment(input: $input) "
     "{ __typename ... on PaymentPayload { replayed payment { id state orderId customerId reference createdAt needsReview } } } }"
@@ -67,10 +61,10 @@ def bench(seconds: float, clients: int, as_json: bool) -> None:
     """Load the whole system on this machine and print ratios.
 
     Of one part: `bench bank_client` (a call to the bank), `bench database` (row-level security and the audit log, on ÷ off),
-    `bench limits` (authentication, limits and usage of a request).
+    `bench events` (from a commit to all who follow), `bench limits` (authentication, limits and usage of a request).
     """
     console = Console(stderr=as_json)
-    with tempfile.TemporaryDirectory(prefix="partner-api-bench-") as folder, _system(Path(folder)) as system:
+    with tempfile.TemporaryDirectory(prefix="partner-api-bench-") as folder, started(Path(folder)) as system:
         lines = asyncio.run(_measure(system, seconds, clients, console))
     if as_json:
         click.echo(json.dumps([line.__dict__ for line in lines]))
@@ -79,31 +73,6 @@ def bench(seconds: float, clients: int, as_json: bool) -> None:
     for line in lines:
         table.add_row(line.name, f"{line.value:.2f}", line.target, line.figures)
     console.print(table)
-
-
-@contextlib.contextmanager
-def _system(folder: Path) -> Iterator[dict[str, Any]]:
-    cards = {"prefix": CARD_PREFIX, "count": CARDS, "cvv": CVV, "balance": 10**15}
-    environment = {
-        **os.environ,
-        "FAILURE_RATE": "0",
-        "MIN_LATENCY_MS": "0",
-        "MAX_LATENCY_MS": "0",
-        "BANK_STATE": "memory",
-        "BANK_ACCOUNTS": json.dumps(cards),
-        "PARTNER_API_LOG_LEVEL": "WARNING",
-    }
-    command = [sys.executable, "-m", "app", "up", "--json", "--port", "0", "--data", str(folder / "data")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                raise click.ClickException("The system did not start; see above.")
-            yield json.loads(line)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(START_S)
 
 
 async def _measure(system: dict[str, Any], seconds: float, clients: int, console: Console) -> list[Line]:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.event import LoggedEvent
@@ -17,9 +18,12 @@ from persistence.database import Database, DatabaseAway
 from persistence.events import MAX_PAGE, last_sequence, page_of_events
 
 KEPT = 1_000  # newest events of a tenant in memory, a kilobyte or two each: who is further behind reads pages
+MADE = 200  # of these, what followers are shown: those who are not behind are all at the newest few
 LOOK_S = 0.5  # how often the reader looks by itself while nobody can wake it
 LOOK_WITH_WAKEUPS_S = 2.0  # and while somebody can: a process may die between its commit and its announcement
 DATABASE_PAUSE_S = 0.5  # between two tries while the database is away
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +62,18 @@ class EventFeed:
                         at = logged.sequence
                         yield logged
                 await tail.moved.wait()
+
+    def once(self, tenant_id: UUID, logged: LoggedEvent, make: Callable[[LoggedEvent], T]) -> T:
+        """What is made of an event, made once for all who follow it just now. Always with the same `make`."""
+        tail = self._tails.get(tenant_id)
+        made: T | None = None if tail is None else tail.made.get(logged.sequence)
+        if made is None:
+            made = make(logged)
+            if tail is not None:
+                tail.made[logged.sequence] = made
+                if len(tail.made) > MADE:
+                    del tail.made[next(iter(tail.made))]
+        return made
 
     @contextlib.asynccontextmanager
     async def _tail(self, tenant_id: UUID) -> AsyncIterator["_Tail"]:
@@ -125,5 +141,6 @@ class _Tail:
         self.last = 0
         self.newest: deque[LoggedEvent] = deque(maxlen=KEPT)
         self.begun, self.due, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.made: dict[int, Any] = {}  # what `once` has made
         self.followers = 0
         self.reader: asyncio.Task[None] | None = None

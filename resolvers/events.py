@@ -58,7 +58,7 @@ async def transaction_events(
         try:
             async for logged in context.feed.follow(context.tenant_id, behind):
                 if wanted is None or logged.event.type in wanted:
-                    yield event_of(logged)
+                    yield context.feed.once(context.tenant_id, logged, event_of)
         except EventsForgotten:
             async with context.database.tenant(context.tenant_id) as tx:
                 expired = await _expired(tx, context.tenant_id, where)

@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -455,26 +454,6 @@ async def test_requests_in_flight_are_counted_on_a_socket_too_and_streams_are_no
     assert [each["type"] for each in fits] == ["next", "complete"]
     assert (refused["id"], refused["type"]) == ("too many", "error")
     assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_AT_ONCE"
-
-
-async def test_pacing_waits_until_the_event_fits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    connections, now_s, slept = api.app.state.connections, [1000.0], list[float]()
-    small = Rate(1, 1, every_s=4)
-    monkeypatch.setattr(caller_module, "TIERS", {TierName.ENTERPRISE: Tier(small, small, 1, 1)})
-    monkeypatch.setattr(api.app.state.limiter, "_monotonic", lambda: now_s[0])
-    monkeypatch.setattr("app.limiter.own_part", lambda tier: (tier.key, tier.partner))
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now_s[0] += seconds
-
-    monkeypatch.setattr("app.limits.asyncio", SimpleNamespace(sleep=sleep))
-    caller = await connections.authentication.caller(f"Bearer {api.key}", ip_address("127.0.0.1"))
-
-    for _ in range(3):
-        await connections.limits.pace(caller)
-
-    assert slept == [4.0, 4.0], "one event at once, and one every four seconds"
 
 
 async def test_a_server_that_stops_says_that_it_comes_again(api: Api) -> None:
