@@ -29,7 +29,7 @@ CACHED_DOCUMENTS = 500  # a partner's programs use some dozens of documents, aga
 
 RULES = (*specified_rules, DocumentLimits)  # our limits go with the specification's rules
 
-_MAY_HOLD_A_CARD = pattern(r"\d(?:[ -]?\d){11,}")  # documents with such literals are not kept in memory
+MAY_HOLD_A_CARD = pattern(r"\d(?:[ -]?\d){11,}")  # documents with such literals are not kept in memory
 
 
 class ApiSchema(strawberry.Schema):
@@ -103,7 +103,7 @@ def _insist_on_one(document: DocumentNode, wanted: str | None) -> None:
 
 def is_kept(text: str) -> bool:
     """Whether this document may be remembered: nothing in it looks like a card."""
-    return not _MAY_HOLD_A_CARD.search(text)
+    return not MAY_HOLD_A_CARD.search(text)
 
 
 def parsed(text: str) -> DocumentNode:

@@ -35,6 +35,7 @@ from app.quota import Quotas
 from app.request_id import HEADER, RequestId, new_request_id
 from app.results import Results
 from app.settings import ServeSettings, secret_bytes
+from app.webhooks import webhooks_of
 from bank.breaker import BreakerState
 from domain.caller import Caller
 from domain.tier import Rate
@@ -76,7 +77,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
 
         keyring = _keyring(house, pepper)
-        register = Register(database, here, house.parts.fingerprint_secret)
+        register, webhooks = Register(database, here, house.parts.fingerprint_secret), webhooks_of(house, settings, schema)
 
         def context_for(caller: Caller, request_id: str) -> Context:
             if caller.mode not in gateways:
@@ -92,6 +93,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
                 world=here,
                 keyring=keyring,
                 register=register,
+                webhooks=webhooks,
                 request_id=request_id,
                 feed=house.feed,
                 bucket=bucket,
@@ -106,8 +108,7 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         limits = Limits(schema._schema, limiter, quotas, lambda: database.is_busy)
         app.state.house, app.state.limiter, app.state.quotas = house, limiter, quotas
         app.state.metrics = Metrics(limits, limiter, database, house.breakers)
-        app.state.last_used = last_used
-        app.state.key_watch = watch
+        app.state.last_used, app.state.key_watch = last_used, watch
         public_error = PublicErrors(lambda: f"err_{here.random_bits(64):016x}")
         results = Results(schema, limits, public_error)
         app.state.event_streams = EventStreams(results, limits, watch.until_refused)

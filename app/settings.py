@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         None, description="Where this process ends itself, for crash tests; only in development. See docs/settings.md."
     )
 
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a desk."""
+        return self.environment == "development"
+
     @model_validator(mode="after")
     def _no_failpoint_in_production(self) -> Self:
         if self.failpoint is not None and self.environment != "development":

@@ -8,6 +8,7 @@ from datetime import timedelta
 from app.failpoints import reach_for
 from app.house import open_house
 from app.settings import WorkSettings
+from app.webhooks import open_courier
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
 from gateway.reaper import REAP_EVERY_S, Reaper
 from gateway.reconciliation import Reconciliation
@@ -39,7 +40,8 @@ async def work_until_stopped(settings: WorkSettings) -> None:
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
             reaper = Reaper(house.parts, watch, timedelta(days=settings.event_retention_days))
             usage = UsageBooks(house.parts.database, watch, house.parts.world, counters)
-            async with asyncio.TaskGroup() as rounds:
+            async with open_courier(house, settings, watch) as courier, asyncio.TaskGroup() as rounds:
+                rounds.create_task(courier.run(stopped))
                 for parts in house.of_each_mode:
                     reconciliation = Reconciliation(
                         parts, repair_limit_minor=settings.repair_limit_minor, is_stopped=stopped.is_set

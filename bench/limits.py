@@ -77,6 +77,7 @@ async def _measure(url: str) -> None:
         world=world,
         keyring=nothing,
         register=nothing,
+        webhooks=nothing,
         request_id="req_bench",
         feed=nothing,
         bucket=nothing,

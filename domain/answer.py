@@ -149,6 +149,13 @@ class CardLimitExceeded:
     resets_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointDisabled:
+    """A webhook endpoint that gets nothing can't be sent anything."""
+
+    endpoint_id: UUID
+
+
 Refusal = (
     InvalidInput
     | NotFound
@@ -163,6 +170,7 @@ Refusal = (
     | CardLimitExceeded
     | ExternalIdTaken
     | UserNotUsable
+    | EndpointDisabled
 )
 Answer = Performed | Refusal
 

@@ -43,6 +43,7 @@ class EventType(StrEnum):
     API_KEY_REVOKED = "api_key.revoked"
     WEBHOOK_ENDPOINT_CREATED = "webhook_endpoint.created"
     WEBHOOK_ENDPOINT_UPDATED = "webhook_endpoint.updated"
+    WEBHOOK_ENDPOINT_FAILING = "webhook_endpoint.failing"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     WEBHOOK_ENDPOINT_DELETED = "webhook_endpoint.deleted"
 

@@ -4,7 +4,7 @@ The body is the UUID in Crockford's base 32, lower case, 26 characters: double-c
 being ordered by time it keeps index inserts at the right-hand edge. There is exactly one spelling of each id.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -64,3 +64,8 @@ def time_ordered_uuid(now: datetime, randomness: int) -> UUID:
     assert 0 <= milliseconds < 1 << 48, "the clock is outside of what a UUIDv7 can say"
     high, low = randomness >> 62 & 0xFFF, randomness & (1 << 62) - 1
     return UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
+
+
+def time_in(value: UUID) -> datetime:
+    """When a UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)

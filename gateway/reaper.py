@@ -1,10 +1,12 @@
-"""Forgets what is old enough: idempotency keys, reports, events. Attempts and payments stay."""
+"""Forgets what is old enough: idempotency keys, reports, events, deliveries of webhooks. Attempts and payments stay."""
 
 from datetime import timedelta
 from uuid import UUID
 
 from domain.failpoint import Failpoint
+from domain.ids import time_ordered_uuid
 from domain.reconciliation import REPORTS_KEPT
+from domain.webhook import DELIVERIES_KEPT
 from gateway.parts import Parts
 from persistence.attempts import forget_keys
 from persistence.database import Database
@@ -12,6 +14,9 @@ from persistence.events import forget_events
 from persistence.partners import partner_ids
 from persistence.reconciliations import forget_reports
 from persistence.remembered_answers import forget_answers
+from persistence.webhook_deliveries import forget_deliveries
+from persistence.webhook_endpoints import forget_endpoints
+from persistence.webhook_secrets import forget_secrets
 
 REAP_EVERY_S = 3600.0  # keys live for weeks; an hour more or less is nothing
 KEEP = timedelta(days=35)  # the promise is 30 days: a retry on the last day must not meet the reaper
@@ -45,6 +50,8 @@ class Reaper:
                     pass
                 while await self._forget_reports(tenant_id):
                     pass
+                while await self._forget_webhooks(tenant_id):
+                    pass
                 while await self._forget_events(tenant_id):
                     pass
             after = tenants[-1]
@@ -71,3 +78,13 @@ class Reaper:
         before = self._parts.world.now() - self._keep_events
         async with self._watch.tenant(tenant_id) as tx:
             return await forget_events(tx, before=before, limit=PAGE)
+
+    async def _forget_webhooks(self, tenant_id: UUID) -> int:
+        now = self._parts.world.now()
+        async with self._parts.database.tenant(tenant_id) as tx:
+            await forget_secrets(tx, tenant_id, now)
+            before = time_ordered_uuid(now - DELIVERIES_KEPT, 0)
+            forgotten = await forget_deliveries(tx, tenant_id, before=before, limit=PAGE)
+            if not forgotten:
+                await forget_endpoints(tx, tenant_id)
+        return forgotten

@@ -15,13 +15,22 @@ from domain.ids import IdKind
 from domain.receipt import from_document, to_document
 from persistence.audit import RECORDED, record, recorded
 from persistence.database import APPENDED, Transaction
+from persistence.webhook_deliveries import QUEUE
 
 # The tenant's counter is locked from here to the commit, which makes the sequence gapless and in commit order. So this is the
 # last statement of a transaction: nobody waits for the lock longer than a commit takes. With entries of the audit log in front of it,
-# their chain's lock comes first: counting them makes the counter wait for them.
-_APPEND = """
-    {first} counter as (
-        insert into event_sequences as counters (tenant_id, last) select :tenant_id, cardinality(cast(:id as uuid[])) {after}
+# their chain's lock comes first: counting them makes the counter wait for them. What is to be delivered is written by the same
+# statement, so no event can be without its deliveries, nor a delivery without its event.
+_APPEND = f"""
+    {{first}} given as (
+        select * from unnest(
+            cast(:id as uuid[]), cast(:type as text[]), cast(:occurred_at as timestamptz[]), cast(:payment_id as uuid[]),
+            cast(:previous_state as text[]), cast(:idempotency_key as text[]), cast(:payment as jsonb[]),
+            cast(:subject_kind as text[]), cast(:subject_id as uuid[]), cast(:subject_document as jsonb[])
+        ) with ordinality as given (id, type, occurred_at, payment_id, previous_state, idempotency_key, payment,
+                                    subject_kind, subject_id, subject, position)
+    ), queued as ({QUEUE}), counter as (
+        insert into event_sequences as counters (tenant_id, last) select :tenant_id, cardinality(cast(:id as uuid[])) {{after}}
         on conflict (tenant_id) do update set last = counters.last + excluded.last
         returning last - cardinality(cast(:id as uuid[])) as taken
     )
@@ -29,12 +38,7 @@ _APPEND = """
                         subject_kind, subject_id, subject)
     select :tenant_id, counter.taken + given.position, given.id, given.type, given.occurred_at, given.payment_id,
            given.previous_state, given.idempotency_key, given.payment, given.subject_kind, given.subject_id, given.subject
-    from counter, unnest(
-        cast(:id as uuid[]), cast(:type as text[]), cast(:occurred_at as timestamptz[]), cast(:payment_id as uuid[]),
-        cast(:previous_state as text[]), cast(:idempotency_key as text[]), cast(:payment as jsonb[]),
-        cast(:subject_kind as text[]), cast(:subject_id as uuid[]), cast(:subject_document as jsonb[])
-    ) with ordinality as given (id, type, occurred_at, payment_id, previous_state, idempotency_key, payment,
-                                subject_kind, subject_id, subject, position)
+    from counter, given
 """
 _APPEND_EVENTS = text(_APPEND.format(first="with", after="where true"))
 _APPEND_BOTH = text(
@@ -48,6 +52,7 @@ _PAGE = text(f"""
     order by sequence limit :limit
 """)
 _GET = text(f"select {_COLUMNS} from events where tenant_id = :tenant_id and id = :id")
+_GET_MANY = text(f"select {_COLUMNS} from events where tenant_id = :tenant_id and id = any(cast(:ids as uuid[]))")
 _LAST = text("select last from event_sequences where tenant_id = :tenant_id")
 _FORGOTTEN = text("select forgotten, forgotten_id from event_sequences where tenant_id = :tenant_id")
 _OLDEST = text("select id from events where tenant_id = :tenant_id order by sequence limit 1")
@@ -90,13 +95,18 @@ async def page_of_events(
     assert 0 <= limit <= MAX_PAGE
     wanted = None if types is None else [each.value for each in types]
     rows = await tx.execute(_PAGE, {"tenant_id": tenant_id, "after": after, "types": wanted, "limit": limit})
-    return [_logged(row) for row in rows]
+    return [logged_of(row, row.id) for row in rows]
 
 
 async def get_event(tx: Transaction, tenant_id: UUID, event_id: UUID) -> LoggedEvent | None:
     """One event by its id, or None where the tenant has no such event."""
     row = (await tx.execute(_GET, {"tenant_id": tenant_id, "id": event_id})).one_or_none()
-    return None if row is None else _logged(row)
+    return None if row is None else logged_of(row, row.id)
+
+
+async def get_events(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, LoggedEvent]:
+    """The tenant's events among `ids`."""
+    return {row.id: logged_of(row, row.id) for row in await tx.execute(_GET_MANY, {"tenant_id": tenant_id, "ids": list(ids)})}
 
 
 async def last_sequence(tx: Transaction, tenant_id: UUID) -> int:
@@ -135,7 +145,8 @@ async def forget_events(tx: Transaction, *, before: datetime, limit: int) -> int
     return int((await tx.execute(_FORGET, {"before": before, "limit": limit})).scalar_one())
 
 
-def _logged(row: Row[Any]) -> LoggedEvent:
+def logged_of(row: Row[Any], event_id: UUID) -> LoggedEvent:
+    """A row's event."""
     about = Subject(IdKind(row.subject_kind), row.subject_id, row.subject) if row.subject else from_document(row.payment)
-    event = Event(row.id, EventType(row.type), row.occurred_at, about, row.previous_state, row.idempotency_key)
+    event = Event(event_id, EventType(row.type), row.occurred_at, about, row.previous_state, row.idempotency_key)
     return LoggedEvent(row.sequence, event)

@@ -6,16 +6,20 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
+from domain.event import LoggedEvent
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from domain.spending import NOTHING_SPENT, Spent
 from domain.user import User
+from domain.webhook import WebhookDelivery
 from persistence.card_spending import spent_with_cards
 from persistence.database import Database
+from persistence.events import get_events
 from persistence.payments import get_standings
 from persistence.payments_below import Parent, PaymentsWanted, count_below, pages_below
 from persistence.reports import LinesWanted, pages_of_lines
 from persistence.users import get_users
+from persistence.webhook_deliveries import DeliveriesWanted, pages_of_deliveries
 
 MAX_BATCH = 1000  # keys of one statement; a document asks for far fewer
 
@@ -80,5 +84,26 @@ def report_line_loader(database: Database, tenant_id: UUID) -> DataLoader[LinesW
     async def load(wanted: list[LinesWanted]) -> Sequence[list[ReportLine]]:
         async with database.tenant(tenant_id) as tx:
             return await pages_of_lines(tx, tenant_id, wanted)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def event_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, LoggedEvent | None]:
+    """Events by their ids, for one request of one tenant."""
+
+    async def load(ids: list[UUID]) -> Sequence[LoggedEvent | None]:
+        async with database.tenant(tenant_id) as tx:
+            found = await get_events(tx, tenant_id, ids)
+        return [found.get(each) for each in ids]
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def webhook_delivery_loader(database: Database, tenant_id: UUID) -> DataLoader[DeliveriesWanted, list[WebhookDelivery]]:
+    """Pages of endpoints' deliveries, for one request of one tenant."""
+
+    async def load(wanted: list[DeliveriesWanted]) -> Sequence[list[WebhookDelivery]]:
+        async with database.tenant(tenant_id) as tx:
+            return await pages_of_deliveries(tx, tenant_id, wanted)
 
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)

@@ -25,6 +25,8 @@ WORKER_PRIVILEGES = (  # who has work due, and nothing else: what it then does, 
     "grant select (tenant_id, created_at, state) on payments to {login}",
     "grant select (id, created_at) on partners to {login}",
     "grant select (tenant_id, started_at, finished_at, lease_until) on reconciliation_runs to {login}",
+    "grant select (tenant_id, id, disabled_at, deleted_at, open_until) on webhook_endpoints to {login}",
+    "grant select (tenant_id, endpoint_id, state, due_at, leased_until) on webhook_deliveries to {login}",
     "grant select (tenant_id, expiry_year, expiry_month, state) on cards to {login}",
     "grant execute on function forget_events(timestamptz, integer) to {login}",  # old events; nobody else deletes any
 )
@@ -33,6 +35,8 @@ WORKER_POLICIES = {  # the worker, and nobody else, sees across tenants: name of
     "held": ("payments", "state = 'AUTHORIZED'"),
     "all_of_them": ("partners", "true"),
     "scheduled": ("reconciliation_runs", "true"),
+    "called": ("webhook_endpoints", "true"),
+    "pending": ("webhook_deliveries", "state = 'PENDING'"),
     "expiring": ("cards", "state <> 'CLOSED'"),
 }
 APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment begun in vain and old reports
@@ -52,6 +56,7 @@ APP_PRIVILEGES = (  # what a tenant's transactions do; deleted are a payment beg
     "grant select, insert on master_keys, data_keys to {login}",
     "grant select, insert, delete on card_numbers to {login}",
     "grant select, insert, update, delete on reconciliation_runs, discrepancies to {login}",
+    "grant select, insert, update, delete on webhook_endpoints, webhook_secrets, webhook_deliveries to {login}",
 )
 
 

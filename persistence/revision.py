@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0013"
+REVISION = "0014"
 
 
 class NotMigrated(Exception):

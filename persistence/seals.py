@@ -1,7 +1,8 @@
-"""All that is sealed under a tenant's data key, for a rotation: stored numbers, and the cards of open attempts.
+"""All that is sealed under a tenant's data key, for a rotation: stored numbers, secrets of webhooks, and the cards of open
+attempts.
 
-A seal names its key in front (gateway/vault/data_key.py). Numbers have the key's version in a column as well; open attempts are few, so
-they are found by what their seals begin with.
+A seal names its key in front (gateway/vault/data_key.py). Numbers and secrets have the key's version in a column as well; open attempts
+are few, so they are found by what their seals begin with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ class Sealed(Enum):
     """What is sealed."""
 
     NUMBERS = "card_numbers"
+    WEBHOOK_SECRETS = "webhook_secrets"
     OPEN_CARDS = "attempts"
 
 
@@ -40,6 +42,12 @@ _PAGES = {
         order by key_version, card_id limit :limit
         for update skip locked
     """),
+    Sealed.WEBHOOK_SECRETS: text("""
+        select id as row_id, sealed, key_version as rank from webhook_secrets
+        where tenant_id = :tenant_id and key_version < :version and (key_version, id) > (:after_rank, :after)
+        order by key_version, id limit :limit
+        for update skip locked
+    """),
     Sealed.OPEN_CARDS: text("""
         select id as row_id, sealed_card as sealed, 0 as rank from attempts
         where tenant_id = :tenant_id and closed_at is null and sealed_card is not null and id > :after
@@ -54,15 +62,22 @@ _REPLACE = {
         update card_numbers set sealed = given.sealed, key_version = :version from {_GIVEN}
         where tenant_id = :tenant_id and card_id = given.row_id
     """),
+    Sealed.WEBHOOK_SECRETS: text(f"""
+        update webhook_secrets set sealed = given.sealed, key_version = :version from {_GIVEN}
+        where tenant_id = :tenant_id and id = given.row_id
+    """),
     Sealed.OPEN_CARDS: text(f"""
         update attempts set sealed_card = given.sealed from {_GIVEN}
         where tenant_id = :tenant_id and id = given.row_id and closed_at is null
     """),
 }
-_NUMBERS_BY_KEY = text("""
-    select key_version as version, count(*) as number from card_numbers
-    where tenant_id = :tenant_id and key_version < :below group by 1
-""")
+_BY_KEY = {
+    each: text(f"""
+        select key_version as version, count(*) as number from {each.value}
+        where tenant_id = :tenant_id and key_version < :below group by 1
+    """)
+    for each in (Sealed.NUMBERS, Sealed.WEBHOOK_SECRETS)
+}
 _OPEN_CARDS_BY_HEADER = text("""
     select substr(sealed_card, 1, :length) as header, count(*) as number from attempts
     where tenant_id = :tenant_id and closed_at is null and sealed_card is not null group by 1
@@ -82,10 +97,10 @@ async def lock_seals_of_older_keys(
 ) -> list[Seal]:
     """The next seals behind `after` that are not of the current key; without those that somebody is writing. Needs the owner's login."""
     parameters = {"tenant_id": tenant_id, "after": after.row_id, "limit": limit}
-    if what is Sealed.NUMBERS:
-        parameters |= {"version": current.version, "after_rank": after.rank}
-    else:
+    if what is Sealed.OPEN_CARDS:
         parameters |= {"header": current.header}
+    else:
+        parameters |= {"version": current.version, "after_rank": after.rank}
     return [Seal(row.row_id, row.sealed, row.rank) for row in await tx.execute(_PAGES[what], parameters)]
 
 
@@ -96,14 +111,14 @@ async def replace_seals(tx: Transaction, tenant_id: UUID, what: Sealed, current:
         "ids": [each.row_id for each in seals],
         "seals": [each.sealed for each in seals],
     }
-    if what is Sealed.NUMBERS:
+    if what is not Sealed.OPEN_CARDS:
         parameters["version"] = current.version
     return (await tx.execute(_REPLACE[what], parameters)).rowcount
 
 
-async def count_numbers_by_key(tx: Transaction, tenant_id: UUID, *, below: int) -> Mapping[int, int]:
-    """How many numbers there are under each version of the data key below this one."""
-    rows = await tx.execute(_NUMBERS_BY_KEY, {"tenant_id": tenant_id, "below": below})
+async def count_seals_by_key(tx: Transaction, tenant_id: UUID, what: Sealed, *, below: int) -> Mapping[int, int]:
+    """How many numbers, or secrets, there are under each version of the data key below this one."""
+    rows = await tx.execute(_BY_KEY[what], {"tenant_id": tenant_id, "below": below})
     return {row.version: row.number for row in rows}
 
 

@@ -288,3 +288,57 @@ card_numbers = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("key_version", Integer, nullable=False),
 )
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("types", ARRAY(Text)),
+    Column("shape", Text),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("saved_by", UUID(), nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Column("overlap_until", _Time),
+    Column("disabled_at", _Time),
+    Column("disabled_why", Text),
+    Column("deleted_at", _Time),
+    Column("slots", JSONB, nullable=False),
+    Column("trips", Integer, nullable=False),
+    Column("open_until", _Time),
+    Column("is_probing", Boolean, nullable=False),
+)
+
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("endpoint_id", UUID(), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("good_until", _Time),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("id", UUID(), primary_key=True),
+    Column("endpoint_id", UUID(), nullable=False),
+    Column("event_id", UUID()),
+    Column("type", Text),
+    Column("state", Text, nullable=False),
+    Column("due_at", _Time, nullable=False),
+    Column("leased_until", _Time),
+    Column("lease_token", UUID()),
+    Column("attempts", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("ended_at", _Time),
+    Column("dead_why", Text),
+    Column("log", JSONB, nullable=False),
+)

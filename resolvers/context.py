@@ -10,18 +10,22 @@ from strawberry.dataloader import DataLoader
 
 from domain.audit import Origin
 from domain.caller import Caller
+from domain.event import LoggedEvent
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from domain.tier import Rate
 from domain.user import User
+from domain.webhook import WebhookDelivery
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.register import Register
+from gateway.webhooks import Webhooks
 from gateway.world import World
 from persistence.database import Database
 from persistence.event_feed import EventFeed
-from persistence.loaders import report_line_loader, standing_loader, user_loader
+from persistence.loaders import event_loader, report_line_loader, standing_loader, user_loader, webhook_delivery_loader
 from persistence.reports import LinesWanted
+from persistence.webhook_deliveries import DeliveriesWanted
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Context:
     world: World
     keyring: Keyring
     register: Register
+    webhooks: Webhooks
     request_id: str
     feed: EventFeed
     bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate
@@ -65,6 +70,16 @@ class Context:
     def report_lines(self) -> DataLoader[LinesWanted, list[ReportLine]]:
         """What reconciliations have found: the pages of several in one document are one statement."""
         return report_line_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def events(self) -> DataLoader[UUID, LoggedEvent | None]:
+        """Events by their ids: several of them in one document are one statement."""
+        return event_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def webhook_deliveries(self) -> DataLoader[DeliveriesWanted, list[WebhookDelivery]]:
+        """Deliveries of endpoints: the pages of several in one document are one statement."""
+        return webhook_delivery_loader(self.database, self.tenant_id)
 
 
 Info = strawberry.Info[Context, None]

@@ -14,6 +14,7 @@ from resolvers.payments import payment
 from resolvers.reconciliation import reconciliation_run
 from resolvers.users import user
 from resolvers.viewer import own_partner
+from resolvers.webhooks import webhook_delivery, webhook_endpoint
 from schema.api_key import api_key_of
 from schema.node import Node
 
@@ -46,5 +47,11 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         case (IdKind.EVENT, value):
             insist_on(info.context, Scope.EVENTS_READ)
             return await event(info, value)
+        case (IdKind.WEBHOOK_ENDPOINT, value):
+            insist_on(info.context, Scope.WEBHOOKS_READ)
+            return await webhook_endpoint(info, value)
+        case (IdKind.WEBHOOK_DELIVERY, value):
+            insist_on(info.context, Scope.WEBHOOKS_READ)
+            return await webhook_delivery(info, value)
         case _:
             return None

@@ -14,6 +14,7 @@ from resolvers.asking import asks, follows
 from resolvers.context import Info
 from resolvers.given import given
 from resolvers.user_fields import UserMutations, UserQueries
+from resolvers.webhook_fields import WebhookMutations, WebhookQueries
 from schema import inputs
 from schema.api_key import ApiKeyConnection, CreateApiKeyResult, RevokeApiKeyResult, RotateApiKeyResult
 from schema.audit import AuditEntryConnection, AuditFilter
@@ -32,7 +33,7 @@ PaymentId = Annotated[strawberry.ID, strawberry.argument(description="A payment'
 
 
 @strawberry.type(description="What can be asked. Everything is the caller's own: other partners' things don't exist here.")
-class Query(UserQueries):
+class Query(UserQueries, WebhookQueries):
     @asks(None, "Who is asking: the partner and the key.")
     async def viewer(self, info: Info) -> Viewer:
         return await viewer.viewer(info)
@@ -122,7 +123,7 @@ class Query(UserQueries):
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
-class Mutation(UserMutations):
+class Mutation(UserMutations, WebhookMutations):
     @asks(Scope.PAYMENTS_WRITE, "Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
     async def authorize_payment(
         self,

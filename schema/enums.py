@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
     USER_NOT_USABLE = "USER_NOT_USABLE"
+    WEBHOOK_ENDPOINT_DISABLED = "WEBHOOK_ENDPOINT_DISABLED"
 
 
 _E = TypeVar("_E", bound=Enum)
@@ -208,6 +209,7 @@ _publish(
         ErrorCode.INSUFFICIENT_SCOPE: "The API key can do more than the one that asks.",
         ErrorCode.API_KEY_NOT_USABLE: "The API key has ended, or has a successor already.",
         ErrorCode.LIMIT_REACHED: "There are as many as there may be.",
+        ErrorCode.WEBHOOK_ENDPOINT_DISABLED: "The webhook endpoint is disabled, and nothing is sent there.",
         ErrorCode.CARD_NOT_USABLE: "The card's state stands against it, or its user's.",
         ErrorCode.LIMIT_EXCEEDED: "The payment would pass a limit of the card.",
         ErrorCode.EXTERNAL_ID_TAKEN: "Another request has made a user with this external id.",
@@ -315,6 +317,9 @@ _publish(
         EventType.API_KEY_REVOKED: "An API key was revoked.",
         EventType.WEBHOOK_ENDPOINT_CREATED: "A webhook endpoint was made.",
         EventType.WEBHOOK_ENDPOINT_UPDATED: "A webhook endpoint was changed, or its secret rotated.",
+        EventType.WEBHOOK_ENDPOINT_FAILING: (
+            "Nearly nothing gets through to a webhook endpoint: its deliveries wait. The tenth time in a row disables it."
+        ),
         EventType.WEBHOOK_ENDPOINT_DISABLED: "A webhook endpoint was disabled, by us or by you.",
         EventType.WEBHOOK_ENDPOINT_DELETED: "A webhook endpoint was deleted.",
     },

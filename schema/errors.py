@@ -67,6 +67,11 @@ class LimitReachedError(UserError):
     limit: int = strawberry.field(description="How many there may be.")
 
 
+@strawberry.type(description="The webhook endpoint is disabled: enable it first.")
+class WebhookEndpointDisabledError(UserError):
+    webhook_endpoint_id: strawberry.ID = strawberry.field(description="The endpoint.")
+
+
 ErrorType = (
     InvalidInputError
     | NotFoundError
@@ -81,6 +86,7 @@ ErrorType = (
     | CardLimitExceededError
     | ExternalIdTakenError
     | UserNotUsableError
+    | WebhookEndpointDisabledError
 )
 KEY_PATH = ["input", "idempotencyKey"]
 _USED_BEFORE = (
@@ -132,13 +138,8 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
                 path=list(path),
                 scopes=[scope for scope in Scope if scope in lacking],
             )
-        case answer.KeyNotUsable(key_id, message):
-            return ApiKeyNotUsableError(
-                code=ErrorCode.API_KEY_NOT_USABLE,
-                message=message,
-                path=["input", "apiKeyId"],
-                api_key_id=strawberry.ID(encode_id(IdKind.API_KEY, key_id)),
-            )
+        case answer.KeyNotUsable() | answer.EndpointDisabled():
+            return _unusable_error_of(refusal)
         case answer.LimitReached(limit, what):
             return LimitReachedError(
                 code=ErrorCode.LIMIT_REACHED, message=f"There are {limit} {what}", path=["input"], limit=limit
@@ -159,3 +160,23 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
             )
         case _:
             assert_never(refusal)
+
+
+def _unusable_error_of(
+    refusal: answer.KeyNotUsable | answer.EndpointDisabled,
+) -> ApiKeyNotUsableError | WebhookEndpointDisabledError:
+    match refusal:
+        case answer.KeyNotUsable(key_id, message):
+            return ApiKeyNotUsableError(
+                code=ErrorCode.API_KEY_NOT_USABLE,
+                message=message,
+                path=["input", "apiKeyId"],
+                api_key_id=strawberry.ID(encode_id(IdKind.API_KEY, key_id)),
+            )
+        case answer.EndpointDisabled(endpoint_id):
+            return WebhookEndpointDisabledError(
+                code=ErrorCode.WEBHOOK_ENDPOINT_DISABLED,
+                message="This endpoint is disabled, and nothing is sent there. Enable it by `updateWebhookEndpoint` first.",
+                path=["input", "webhookEndpointId"],
+                webhook_endpoint_id=strawberry.ID(encode_id(IdKind.WEBHOOK_ENDPOINT, endpoint_id)),
+            )

@@ -27,6 +27,7 @@ class Field(Enum):
 
     ATTEMPT_CARD = b"attempts.sealed_card"
     CARD_NUMBER = b"card_numbers.sealed"
+    WEBHOOK_SECRET = b"webhook_secrets.sealed"
 
 
 class DataKey:

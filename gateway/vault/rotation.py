@@ -39,8 +39,8 @@ from persistence.seals import (
     CurrentKey,
     Seal,
     Sealed,
-    count_numbers_by_key,
     count_open_cards_by_header,
+    count_seals_by_key,
     lock_seals_of_older_keys,
     replace_seals,
 )
@@ -49,6 +49,10 @@ PAGE = 500  # rows of one transaction: their locks are held for some ten millise
 PASSES = 3  # over what is left because somebody was writing it just then
 PASS_PAUSE_S = 1.0  # a row is written within milliseconds
 DESTROY_AFTER = timedelta(hours=1)  # for a minute others may seal under a superseded key (CURRENT_FOR); the rest is for clocks
+FIELD_OF = {
+    Sealed.NUMBERS: Field.CARD_NUMBER,
+    Sealed.WEBHOOK_SECRETS: Field.WEBHOOK_SECRET,
+}  # an attempt's card has a form of its own
 SAME_ROTATION = timedelta(hours=1)  # a key as young as this was made by the run that this one repeats
 
 log = logging.getLogger(__name__)
@@ -221,8 +225,8 @@ class Rotation:
         try:
             if what is Sealed.OPEN_CARDS:
                 return replace(seal, sealed=self._card_sealed_anew(current, keys, seal))
-            number = _key_of(keys, seal.sealed).open(Field.CARD_NUMBER, seal.row_id, seal.sealed)
-            return replace(seal, sealed=current.seal(Field.CARD_NUMBER, seal.row_id, number))
+            content = _key_of(keys, seal.sealed).open(FIELD_OF[what], seal.row_id, seal.sealed)
+            return replace(seal, sealed=current.seal(FIELD_OF[what], seal.row_id, content))
         except DoesNotOpen as error:
             log.error("%s %s of %s is left as it is: %s", what.name, seal.row_id, current.tenant_id, error)
             return None
@@ -254,8 +258,8 @@ class Rotation:
 async def _in_use(tx: Transaction, tenant_id: UUID, current: int, what: Sequence[Sealed]) -> Counter[int]:
     """How much is sealed under each version but the current one."""
     found: Counter[int] = Counter()
-    if Sealed.NUMBERS in what:
-        found.update(await count_numbers_by_key(tx, tenant_id, below=current))
+    for each in set(what) & set(FIELD_OF):
+        found.update(await count_seals_by_key(tx, tenant_id, each, below=current))
     if Sealed.OPEN_CARDS in what:
         found.update(await _open_cards(tx, tenant_id))
     del found[current]

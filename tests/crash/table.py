@@ -1,7 +1,7 @@
 """Every place where a process may die, what it leaves behind there, and so what must be flagged for operators.
 
 `tests/crash/test_coverage.py` is red when a failpoint of `domain/failpoint.py` has no row here. Crash points of features that do not
-exist yet: an event read before it is published, a webhook sent before it is recorded. They get rows with them.
+exist yet: an event read before it is published. They get rows with them.
 """
 
 from dataclasses import dataclass
@@ -120,6 +120,8 @@ ROUNDS = tuple((failpoint, passing) for failpoint in (F.HOLDS_EXPIRED, F.KEYS_RE
 RECONCILIATIONS = tuple(
     (failpoint, passing) for failpoint in (F.RECONCILIATION_PAGE_COMPARED, F.RECONCILIATION_PAGE_COMMITTED) for passing in (1, 2)
 )
+# A worker ends itself over deliveries of webhooks: leased, sent, or written down and not committed.
+WEBHOOKS = ((F.WEBHOOKS_LEASED, 1), (F.WEBHOOK_SENT, 1), (F.WEBHOOKS_RECORDED, 1))
 # An operator's command ends itself in its transaction.
 SETTLEMENTS = (F.SETTLEMENT_WRITTEN,)
 # An operator's rotation ends itself in the page of its numbers or in that of its open attempts; over the first or the second partner.
@@ -140,5 +142,5 @@ COMMITS = (
 
 def exercised() -> set[Failpoint]:
     """The failpoints that have a row, and so a process that dies there."""
-    at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS + ROTATIONS}
+    at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS + WEBHOOKS + ROTATIONS}
     return {death.at for death in REQUESTS + RECOVERIES} | at_passings | {*SETTLEMENTS}

@@ -17,6 +17,8 @@ from persistence.database import Database
 from persistence.tables import metadata
 from tests.app.serving import Api
 from tests.gateway.wallet import GOOD_CARD, keeper
+from tests.isolation.webhooks import furnish_webhooks
+from tests.isolation.webhooks import make as make_endpoint
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -39,6 +41,7 @@ class Estate:
     payments: dict[str, dict[str, Any]] = field(default_factory=dict)
     idempotency_keys: list[str] = field(default_factory=list)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
+    webhooks: dict[str, Any] = field(default_factory=dict)
     run_id: str = ""
     entry_id: str = ""
     event_id: str = ""  # of the first event
@@ -65,8 +68,9 @@ CREATE_KEY = (
 
 
 async def come_first(estate: Estate, here: Any) -> None:
-    """A payment from before the other tenant's time."""
+    """A payment from before the other tenant's time, and whom it was told to."""
     estate.times["first"] = here.time
+    await make_endpoint(estate.api)
     estate.payments["first"] = await _pay(estate)
     estate.users["first"] = await _make_user(estate)
 
@@ -74,6 +78,7 @@ async def come_first(estate: Estate, here: Any) -> None:
 async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich: bool) -> None:
     """Users, payments in all their states, two reconciliations with discrepancies, audit entries; `rich`: more than the other has."""
     api = estate.api
+    estate.webhooks = await furnish_webhooks(api, rich=rich)
     for name in ("idle", "erasable", *(["deactivated"] if rich else [])):
         estate.users[name] = await _make_user(estate)
     if rich:
@@ -183,6 +188,8 @@ _FRESH = [
     (re.compile(r"\b(auth|cap|void|ref)_[0-9a-zA-Z-]{6,}"), "<reference>"),
     (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),
     (re.compile(r"\bgp_(live|test)_\w+"), "<key>"),
+    (re.compile(r"\bwhsec_[\w+/=]+"), "<secret>"),
+    (re.compile(r'sequence": \d+'), 'sequence": "<number>"'),
     (re.compile(r"\berr_[0-9a-f]{16}\b"), "<error>"),
     (re.compile(r"\b(key|order|customer|person)-[0-9a-p]{12}-[0-9g-p]+"), "<name>"),
 ]

@@ -4,16 +4,20 @@ A new place without a line here turns the walk red.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from domain.ids import IdKind, decode_id, encode_id
+from domain.ids import IdKind, encode_id
 from domain.partner import Mode, tenant_of
 from persistence.payment_pages import Cursor
 from persistence.reports import LinePlace
 from tests.app.serving import Api
+from tests.isolation import webhooks
 from tests.isolation.estate import CREATE_KEY, LEAST, MOST, Estate
+from tests.isolation.pairs import Pair, neighbour
+from tests.isolation.pairs import id_pair as _id
+from tests.isolation.webhooks import WEBHOOK_BASES, webhook_examples
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -27,24 +31,8 @@ NOT_A_NAME = {  # texts that name nothing which is kept
     "CreateUserInput.email": "nothing is looked for by it",
     "UpdateUserInput.name": "people share names",
     "UpdateUserInput.email": "nothing is looked for by it",
+    **webhooks.NOT_A_NAME,
 }
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What to put in the same place, one after the other; the answers must not differ. `refused`: both are errors, as nobody's are."""
-
-    victims: Any
-    nobodys: Any
-    refused: bool = False
-
-
-def neighbour(public_id: str) -> str:
-    """An id that nobody has, next to this one: it stands at the same place in every order."""
-    decoded = decode_id(public_id)
-    assert decoded is not None
-    kind, value = decoded
-    return encode_id(kind, type(value)(int=value.int ^ 1))
 
 
 def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
@@ -62,6 +50,7 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         "Subscription.transactionEvents(after:)": [_event(victim.event_id)],
         **_filters(victim),
         **_users(victim),
+        **webhook_examples(victim.webhooks, victim.times),
         "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
         "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
         "AuthorizePaymentInput.customerId": [Pair(payment["customerId"], "nobody's customer")],
@@ -138,13 +127,16 @@ def _users(victim: Estate) -> dict[str, list[Pair]]:
 def _ids(victim: Estate, asker: Estate) -> list[str]:
     partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
     others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
-    ids = (victim.key_id, victim.run_id, victim.entry_id, victim.event_id)
+    ids = (
+        victim.key_id,
+        victim.run_id,
+        victim.entry_id,
+        victim.event_id,
+        victim.webhooks["endpoint"],
+        victim.webhooks["delivery"],
+    )
     things = (*victim.payments.values(), *victim.users.values())
     return [*others, *ids, *(each["id"] for each in things)]
-
-
-def _id(public_id: str) -> Pair:
-    return Pair(public_id, neighbour(public_id))
 
 
 def _event(public_id: str) -> Pair:
@@ -225,6 +217,7 @@ BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the
     "deactivateUser": _with_user(),
     "reactivateUser": _with_user(away=True),
     "eraseUser": _with_user(),
+    **WEBHOOK_BASES,
 }
 
 

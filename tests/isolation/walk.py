@@ -17,7 +17,8 @@ from app.results import Broken
 from tests.app.serving import Api
 from tests.conftest import PATIENCE_S
 from tests.isolation.estate import Estate, without_fresh_names
-from tests.isolation.examples import NOT_A_NAME, Pair, base_of, examples
+from tests.isolation.examples import NOT_A_NAME, base_of, examples
+from tests.isolation.pairs import Pair
 from tests.isolation.probes import Probe, probes, with_value
 
 OF_THE_REQUEST = {"x-request-id", "content-length", "ratelimit"}  # headers that differ from answer to answer

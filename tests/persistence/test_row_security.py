@@ -78,6 +78,12 @@ REPORTS = (
     """insert into card_transitions (tenant_id, card_id, number, after, actor, at)
        values (:tenant, :tenant, 1, 'ACTIVE', 'shop', now())""",
     "insert into usage_drains (tenant_id, id, drained_at) values (:tenant, :tenant, now())",
+    """insert into webhook_endpoints (tenant_id, id, url, description, scopes, saved_by, created_at, updated_at)
+       values (:tenant, :tenant, 'https://hooks.example', '', '{}', :tenant, now(), now())""",
+    """insert into webhook_secrets (tenant_id, id, endpoint_id, sealed, key_version, created_at)
+       values (:tenant, :tenant, :tenant, '', 1, now())""",
+    """insert into webhook_deliveries (tenant_id, id, endpoint_id, state, due_at)
+       values (:tenant, :tenant, :tenant, 'PENDING', now())""",
     """insert into audit_log (tenant_id, id, at, actor, action, payment_id, note)
        values (:tenant, :tenant, now(), 'ada', 'payment.settled', :payment, 'seen at the bank')""",
 )

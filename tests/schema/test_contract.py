@@ -21,6 +21,7 @@ from app.graphql import build_schema as build_api
 from domain.answer import (
     CardLimitExceeded,
     CardNotUsable,
+    EndpointDisabled,
     ExternalIdTaken,
     IdempotencyInProgress,
     IdempotencyMismatch,
@@ -229,7 +230,9 @@ def test_a_mutation_takes_one_input_with_an_idempotency_key_and_answers_a_union(
     assert len(payloads) == 1
 
 
-@pytest.mark.parametrize("thing", ["Payment", "User", "Partner", "ApiKey", "ReconciliationRun"])
+@pytest.mark.parametrize(
+    "thing", ["Payment", "User", "Partner", "ApiKey", "ReconciliationRun", "WebhookEndpoint", "WebhookDelivery"]
+)
 def test_what_has_an_id_is_a_node(thing: str) -> None:
     kind = SCHEMA.type_map[thing]
 
@@ -277,6 +280,12 @@ REFUSALS: list[tuple[Refusal, str, ErrorCode, list[str]]] = [
         ["input", "apiKeyId"],
     ),
     (KeyNotUsable(PAYMENT.id, "No."), "ApiKeyNotUsableError", ErrorCode.API_KEY_NOT_USABLE, ["input", "apiKeyId"]),
+    (
+        EndpointDisabled(PAYMENT.id),
+        "WebhookEndpointDisabledError",
+        ErrorCode.WEBHOOK_ENDPOINT_DISABLED,
+        ["input", "webhookEndpointId"],
+    ),
     (LimitReached(7, "of them."), "LimitReachedError", ErrorCode.LIMIT_REACHED, ["input"]),
     (
         CardNotUsable(("input", "cardId"), PAYMENT.id, CardState.FROZEN, "No."),
