@@ -2,12 +2,14 @@
 
     python3 dev.py bench events                                 1,000 subscribers of 50 partners, 200 events a second
     python3 dev.py bench events --partners 1 --rate 20          all of them follow the same partner
+    python3 dev.py bench events --soak --seconds 60             the same while the API is killed, Redis flushed and killed, sockets cut
 
 A run in which a subscriber lacks an event, or has one twice or out of order, counts for nothing.
 """
 
 import asyncio
 import base64
+import itertools
 import json
 import os
 import secrets
@@ -19,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -30,6 +33,7 @@ from rich.table import Table
 
 from app import staff
 from app.settings import KeySettings
+from bench.followers import HARM, Follower, soak
 from bench.system import started
 from domain.event import Event, EventType
 from domain.ids import IdKind, decode_id_of, encode_id
@@ -47,6 +51,7 @@ AUTHORIZE = (
 CARD = {"number": "4111111111111111", "cvv": "123", "expiryMonth": 12, "expiryYear": 2030}
 PATIENCE_S = 60.0  # for what is late; a run that needs it is far from the target
 TARGET_MS = 50
+HARM_EVERY_S = 5.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -66,9 +71,10 @@ class Followed:
 @click.option("--rate", default=200.0, show_default=True, help="Events a second, of all partners together.")
 @click.option("--seconds", default=10.0, show_default=True, help="How long.")
 @click.option("--wire", type=click.Choice(["ws", "sse", "both"]), default="both", show_default=True, help="How they follow.")
+@click.option("--soak", "is_soak", is_flag=True, help="Do harm meanwhile, every five seconds, and see whether all have all.")
 @click.option("--processes", default=1, show_default=True, help="Processes of the API.")
-def main(subscribers: int, partners: int, rate: float, seconds: float, wire: str, processes: int) -> None:
-    """Measure, and print a line for each wire."""
+def main(subscribers: int, partners: int, rate: float, seconds: float, wire: str, is_soak: bool, processes: int) -> None:
+    """Measure, and print a line for each wire; or do harm, and print what is wrong."""
     console = Console()
     pepper = base64.b64encode(secrets.token_bytes(32)).decode()
     table = Table("wire", "deliveries/s", "p50 ms", "p99 ms", "max ms", "API: µs of a processor for each delivery")
@@ -77,7 +83,11 @@ def main(subscribers: int, partners: int, rate: float, seconds: float, wire: str
         started(Path(folder), "--api-processes", str(processes), PARTNER_API_PEPPER=pepper) as system,
     ):
         settings = KeySettings(owner_database_url=system["database_url"], pepper=pepper)  # type: ignore[call-arg, arg-type]
-        for each in ("ws", "sse") if wire == "both" else (wire,):
+        wires = ("ws", "sse") if wire == "both" else (wire,)
+        if is_soak:
+            console.print(asyncio.run(_soaked(system, settings, subscribers, partners, rate, seconds, wires)))
+            return
+        for each in wires:
             console.print(f"{subscribers:,} subscribers of {partners} partners over {each}, {rate:g} events/s …")
             table.add_row(
                 each, *asyncio.run(_measure(system, settings, Path(folder), subscribers, partners, rate, seconds, each))
@@ -131,6 +141,42 @@ async def _measure(
     percentiles = [latencies[min(int(len(latencies) * share), len(latencies) - 1)] for share in (0.5, 0.99, 1)]
     figures = [f"{each / 1e6:.1f}" for each in percentiles]
     return [f"{len(latencies) / seconds:,.0f}", *figures, f"{used / len(latencies) * 1e6:.0f}"]
+
+
+async def _soaked(
+    system: dict[str, Any],
+    settings: KeySettings,
+    subscribers: int,
+    partners: int,
+    rate: float,
+    seconds: float,
+    wires: Sequence[str],
+) -> str:
+    """One sentence when everybody has everything. Raises otherwise."""
+    database = Database(system["database_url"], pool_size=10)
+    wakeups = RedisWakeups(system["redis_url"])
+    database.on_events = wakeups.announce_events
+    async with wakeups:
+        followed = [await _partner(system["graphql"], settings, database) for _ in range(partners)]
+
+        async def write() -> dict[str, int]:
+            _, counts = await _write(database, followed, rate, seconds)
+            return {each.key: 2 + counts[each.tenant] for each in followed}
+
+        crowd = [
+            Follower(wires[number % len(wires)], each.key, each.last_event, Random(number))  # noqa: S311
+            for number, each in ((number, followed[number % partners]) for number in range(subscribers))
+        ]
+        harm = list(itertools.islice(itertools.cycle(HARM), max(1, int(seconds / HARM_EVERY_S))))
+        complaints = await soak(system, system["supervisor"], crowd, write, pause_s=HARM_EVERY_S, harm=harm)
+    await database.close()
+    if complaints:
+        raise click.ClickException(f"broken: {len(complaints)} of {subscribers} subscribers, the first: {complaints[0]}")
+    deliveries, connections = sum(len(each.numbers) for each in crowd), sum(each.connections for each in crowd)
+    return (
+        f"{subscribers:,} subscribers have had {deliveries:,} events over {connections:,} connections, each one once and in order, "
+        f"while harm was done {len(harm)} times: {', '.join(harm)}."
+    )
 
 
 def _subscribers() -> subprocess.Popen[str]:

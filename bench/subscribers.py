@@ -30,6 +30,7 @@ class Subscriber(asyncio.Protocol):
     def __init__(self, opening: bytes, then: bytes) -> None:
         self.seen: list[tuple[bytes, int, int]] = []
         self.moved = asyncio.Event()
+        self.is_lost = False
         self._opening, self._then = opening, then
         self._rest = b""
         self._transport: asyncio.Transport
@@ -55,19 +56,25 @@ class Subscriber(asyncio.Protocol):
         self._rest = data[max(end, len(data) - 128) :]  # what may be the beginning of another one
         self.moved.set()
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Somebody has ended it."""
+        self.is_lost = True
+        self.moved.set()
+
     async def until(self, number: int) -> None:
         """Wait for the event with this number."""
-        while not self.seen or self.seen[-1][1] < number:
+        while (not self.seen or self.seen[-1][1] < number) and not self.is_lost:
             self.moved.clear()
             await self.moved.wait()
 
 
-def opening_of(wire: str, host: str, key: str, after: str) -> tuple[bytes, bytes]:
-    """What a subscriber sends first, and what it sends when it is let in."""
-    asked = {"query": DOCUMENT, "variables": {"after": after}}
+def opening_of(wire: str, host: str, key: str, after: str, last: str | None = None) -> tuple[bytes, bytes]:
+    """What a subscriber sends first, and what it sends when it is let in. `last`: the last event that it has seen, when it comes back."""
+    asked = {"query": DOCUMENT, "variables": {"after": after if wire == "sse" else last or after}}
     if wire == "sse":
         body = json.dumps(asked).encode()
         head = f"POST /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nAccept: text/event-stream\r\n"
+        head += f"Last-Event-ID: {last}\r\n" if last else ""
         return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, b""
     head = (
         f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -19,7 +19,7 @@ CARD_PREFIX, CVV = "400000", "123"
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: str, **settings: str) -> Iterator[dict[str, Any]]:
-    """What `up --json` says of a system in this folder, with a bank that neither fails nor waits."""
+    """What `up --json` says of a system in this folder, with a bank that neither fails nor waits; and whose child everything is."""
     cards = {"prefix": CARD_PREFIX, "count": CARDS, "cvv": CVV, "balance": 10**15}
     environment = {
         **os.environ,
@@ -38,7 +38,7 @@ def started(folder: Path, *arguments: str, **settings: str) -> Iterator[dict[str
             line = process.stdout.readline()
             if not line:
                 raise click.ClickException("The system did not start; see above.")
-            yield json.loads(line)
+            yield {**json.loads(line), "supervisor": process.pid}
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(START_S)
