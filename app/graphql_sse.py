@@ -8,6 +8,8 @@ Without `complete` the stream was cut, by us or on the way: ask again with `Last
 (no good key, no JSON, over the limits) is answered with a status, before a stream begins. What is wrong with the operation is a `next` with
 errors, then `complete`: so the protocol wants it, for a browser's EventSource shows no other answer.
 
+A stream begins with the id that it begins behind, so that whoever is cut off before the first event misses nothing either.
+
 Last-Event-ID takes the place of the argument `after`: whoever comes back repeats the request as it was, with the `after` that it once
 began behind; only the header knows how far it came since.
 """
@@ -178,6 +180,6 @@ def _next(errors: list[dict[str, Any]]) -> bytes:
 
 
 def _next_result(result: Result) -> bytes:
-    """orjson writes no line breaks, so the data is one line."""
+    """orjson writes no line breaks, so the data is one line. An id alone is kept by a client, and shown to nobody."""
     event_id = b"" if result.event_id is None else b"id: " + result.event_id.encode() + b"\n"
-    return b"event: next\n" + event_id + b"data: " + result.body + b"\n\n"
+    return event_id + b"\n" if not result.body else b"event: next\n" + event_id + b"data: " + result.body + b"\n\n"

@@ -243,7 +243,8 @@ class Connection:
         begins = b'{"id":' + orjson.dumps(key) + b',"type":"next","payload":'
         async with aclosing(self._house.results.of(caller, context, operation, admitted)) as results:
             async for result in results:
-                await self._send_text(begins + result.body + b"}")
+                if result.body:
+                    await self._send_text(begins + result.body + b"}")
         if self._operations.pop(key, None) is not None:
             await self._send({"id": key, "type": "complete"})
 

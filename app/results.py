@@ -43,7 +43,10 @@ MAX_SHOWN = 200  # encoded events of one audience, a kilobyte or two each
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result of an operation: its JSON, `{data, errors, extensions}`; and which event it is about, where it is about one."""
+    """One result of an operation: its JSON, `{data, errors, extensions}`; and which event it is about, where it is about one.
+
+    Without a body it is no result yet: a stream begins, behind that event.
+    """
 
     body: bytes
     event_id: str | None = None
@@ -83,7 +86,9 @@ class Results:
         try:
             async with aclosing(results):
                 async for result in results:
-                    if extensions:  # the first one is in the price of the operation
+                    if not result.body:
+                        yield result
+                    elif extensions:  # the first one is in the price of the operation
                         yield Result(result.body[:-1] + extensions, result.event_id)
                         failed, extensions = b'"errors":' in result.body, b""
                     else:
@@ -118,6 +123,8 @@ class Results:
         source = source if isinstance(source, ExecutionResult) or hasattr(source, "__aiter__") else await source
         if isinstance(source, ExecutionResult):
             raise self._broken(source.errors or [])
+        if context.began_behind is not None:
+            yield Result(b"", context.began_behind)
         with self._audience(context, operation) as audience:
             async with aclosing(source) as events:  # type: ignore[type-var]  # ours are generators
                 async for event in events:

@@ -56,6 +56,7 @@ _GET_MANY = text(f"select {_COLUMNS} from events where tenant_id = :tenant_id an
 _LAST = text("select last from event_sequences where tenant_id = :tenant_id")
 _FORGOTTEN = text("select forgotten, forgotten_id from event_sequences where tenant_id = :tenant_id")
 _OLDEST = text("select id from events where tenant_id = :tenant_id order by sequence limit 1")
+_NEWEST = text("select sequence, id from events where tenant_id = :tenant_id order by sequence desc limit 1")
 _FORGET = text("select forget_events(:before, :limit)")
 MAX_PAGE = 500  # events of a page: a kilobyte each
 
@@ -135,6 +136,12 @@ async def forgotten_events(tx: Transaction, tenant_id: UUID) -> Forgotten:
 async def oldest_event_id(tx: Transaction, tenant_id: UUID) -> UUID | None:
     """With which event the tenant's log begins now."""
     return (await tx.execute(_OLDEST, {"tenant_id": tenant_id})).scalar_one_or_none()
+
+
+async def newest_event(tx: Transaction, tenant_id: UUID) -> tuple[int, UUID | None]:
+    """Number and id of the tenant's newest event; 0 and None when there is none yet."""
+    row = (await tx.execute(_NEWEST, {"tenant_id": tenant_id})).one_or_none()
+    return (0, None) if row is None else (row.sequence, row.id)
 
 
 async def forget_events(tx: Transaction, *, before: datetime, limit: int) -> int:

@@ -43,6 +43,7 @@ class Context:
     feed: EventFeed
     bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate
     last_event_id: str | None = None  # the last event that the client of this stream has seen, as its connection tells
+    began_behind: str | None = None  # the event behind which this stream began, for whoever comes back before the first one
     payments_made: int = 0  # by this request; for its key's usage
 
     @property

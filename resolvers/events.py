@@ -7,7 +7,7 @@ from domain.event import EventType
 from domain.ids import IdKind, decode_id_of, encode_id
 from persistence.database import Transaction
 from persistence.event_feed import EventsForgotten
-from persistence.events import forgotten_events, get_event, oldest_event_id, page_of_events
+from persistence.events import forgotten_events, get_event, newest_event, oldest_event_id, page_of_events
 from resolvers.context import Context, Info
 from resolvers.pages import page_size
 from resolvers.refused_argument import CursorExpired, RefusedArgument
@@ -51,7 +51,13 @@ async def transaction_events(
     where = ["after"]
     if context.last_event_id is not None:  # newer than the `after` that the stream once began with
         after, where = context.last_event_id, ["Last-Event-ID"]
-    behind = None if after is None else await _sequence_of(context, after, where)
+    if after is None:
+        async with context.database.tenant(context.tenant_id) as tx:
+            behind, newest = await newest_event(tx, context.tenant_id)
+        after = None if newest is None else encode_id(IdKind.EVENT, newest)
+    else:
+        behind = await _sequence_of(context, after, where)
+    context.began_behind = after
     wanted = None if types is None else frozenset(types)
 
     async def follow() -> AsyncIterator[TransactionEvent]:

@@ -79,6 +79,21 @@ async def test_last_event_id_takes_the_place_of_after(api: Api, follow: Follow) 
     assert result["data"]["transactionEvents"]["sequence"] == 3
 
 
+async def test_a_stream_begins_with_the_event_that_it_begins_behind(api: Api, follow: Follow) -> None:
+    """Whoever is cut off before the first event goes on there, and misses nothing."""
+    payment = await api.payment()
+    ids = await event_ids(api)
+
+    async with follow() as stream:
+        begins = await anext(line async for line in stream._lines if line.startswith("id: "))
+    await api.operate("capture", payment["id"])  # while nobody is connected
+    async with follow(headers={"Last-Event-ID": begins.removeprefix("id: ")}) as stream:
+        result = await stream.next()
+
+    assert begins == f"id: {ids[-1]}"
+    assert result["data"]["transactionEvents"]["type"] == "PAYMENT_CAPTURED"
+
+
 async def test_a_last_event_id_that_nobody_has_is_an_error_and_no_place_to_begin(api: Api, follow: Follow) -> None:
     await api.payment()
 

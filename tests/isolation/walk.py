@@ -92,7 +92,8 @@ async def _first_of(probe: Probe, api: Api, arguments: dict[str, Any]) -> httpx.
     stream = connections.results.of(caller, connections.context_of(caller), operation, charged)
     async with aclosing(stream), asyncio.timeout(PATIENCE_S):
         try:
-            body = json.loads((await anext(stream)).body)
+            first = await anext(stream)
+            body = json.loads((first if first.body else await anext(stream)).body)
         except Broken as broken:
             body = {"data": None, "errors": broken.errors}
     return httpx.Response(200, json=body)
