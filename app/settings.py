@@ -249,7 +249,19 @@ class WorkSettings(ServeSettings):
     )
 
 
-ALL = (MigrateSettings, KeySettings, VerifySettings, VaultSettings, WorkSettings)
+class ListenSettings(Settings):
+    """For `partner-api listen`, which a partner's developers run."""
+
+    key: SecretStr | None = Field(
+        None, description="An API key with the scope `events:read`; or `--key-file` names a file with it."
+    )
+    url: HttpUrl = Field("http://127.0.0.1:8000/graphql", description="The API, as `partner-api listen` reaches it.")
+    webhook_secret: SecretStr | None = Field(
+        None, description="`whsec_…`, to sign with what is forwarded. Without it each run has a secret of its own, and says it."
+    )
+
+
+ALL = (ListenSettings, MigrateSettings, KeySettings, VerifySettings, WorkSettings)
 _S = TypeVar("_S", bound=Settings)
 
 

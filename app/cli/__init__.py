@@ -24,6 +24,7 @@ COMMANDS = {  # name: module with a click command of the same name
     "payments": "app.cli.payments",
     "audit": "app.cli.audit",
     "vault": "app.cli.vault",
+    "listen": "app.cli.listen",
 }
 T = TypeVar("T")
 
