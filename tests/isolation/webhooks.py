@@ -36,10 +36,14 @@ async def make(api: Api, **wish: Any) -> str:
     return str(answer["webhookEndpoint"]["id"])
 
 
+async def _make_quiet(api: Api) -> str:
+    return await make(api, description=QUIET, types=["PAYMENT_EXPIRED"])
+
+
 async def furnish_webhooks(api: Api, *, rich: bool) -> dict[str, Any]:
     """Endpoints and deliveries; `rich`: dead ones, too. And an idempotency key for each thing that can be done."""
     made: dict[str, Any] = {"endpoint": await make(api), "deletable": await make(api)}
-    await make(api, description=QUIET, types=["PAYMENT_EXPIRED"])
+    await _make_quiet(api)
     if rich:
         await do(api, "updateWebhookEndpoint", webhookEndpointId=made["endpoint"], enabled=False)
         await do(api, "updateWebhookEndpoint", webhookEndpointId=made["endpoint"], enabled=True)
@@ -92,7 +96,7 @@ async def _create(api: Api) -> dict[str, Any]:
 def _with_quiet(**more: Any) -> Base:
     async def base(api: Api) -> dict[str, Any]:
         endpoints = (await api.ask(_ENDPOINTS))["webhookEndpoints"]["nodes"]
-        (quiet,) = (each["id"] for each in endpoints if each["description"] == QUIET)
+        quiet = next((each["id"] for each in endpoints if each["description"] == QUIET), None) or await _make_quiet(api)
         return {"input": {"idempotencyKey": api.fresh("key"), "webhookEndpointId": quiet, **more}}
 
     return base
