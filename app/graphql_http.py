@@ -28,8 +28,9 @@ from app.client_address import client_address
 from app.graphql_sse import EVENT_STREAM, EventStreams
 from app.limits import Charged, Limits, TurnedAway
 from app.operation import JSON, READING, Unservable, read_operation
+from app.origins import Origins
 from app.public_errors import WEATHER, PublicErrors, is_ours, retry_after_s
-from domain.access import NOT_FOR_YOU, Refused
+from domain.access import NOT_FOR_YOU, Refused, Unauthenticated
 from domain.api_key import Network
 from domain.caller import Caller
 from gateway.gateway import Overloaded
@@ -63,6 +64,7 @@ class GraphQLEndpoint:
         is_crowded: Callable[[], bool],
         limits: Limits,
         event_streams: EventStreams,
+        origins: Origins,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._schema = schema
@@ -72,6 +74,7 @@ class GraphQLEndpoint:
         self._public_error = public_error
         self._is_crowded = is_crowded
         self._event_streams = event_streams
+        self._origins = origins
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, request: Request) -> Response:
@@ -88,6 +91,8 @@ class GraphQLEndpoint:
             )
             if isinstance(caller, Refused):
                 return _not_let_in(media_type, caller)
+            if not self._origins.lets_in(caller.partner, request.headers.get("origin"), request.headers.get("host")):
+                return _not_let_in(media_type, Refused(Unauthenticated.ORIGIN_NOT_ALLOWED))
             if media_type == EVENT_STREAM:
                 begun = await self._event_streams.begin(request, caller, self._context_for(caller, request.state.request_id))
                 return _turned_away(GRAPHQL_JSON, begun) if isinstance(begun, TurnedAway) else begun

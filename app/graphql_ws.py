@@ -29,6 +29,7 @@ from app.authentication import Authentication
 from app.client_address import client_address
 from app.limits import Limits, TurnedAway
 from app.operation import Operation, Unservable
+from app.origins import Origins
 from app.results import Broken, Results
 from domain.access import NOT_FOR_YOU, Refused, Unauthenticated
 from domain.api_key import Network
@@ -83,7 +84,7 @@ class Connections:
         until_refused: Callable[[Caller], Awaitable[Unauthenticated]],
         limits: Limits,
         *,
-        allowed_origins: Sequence[str],
+        origins: Origins,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self.results = results
@@ -92,7 +93,7 @@ class Connections:
         self._new_request_id = new_request_id
         self.limits = limits
         self.until_refused = until_refused
-        self._allowed_origins = allowed_origins
+        self._origins = origins
         self._trusted_proxies = trusted_proxies
 
     def context_of(self, caller: Caller) -> Context:
@@ -101,10 +102,6 @@ class Connections:
 
     async def __call__(self, socket: WebSocket) -> None:
         """One connection, to its end."""
-        origin = socket.headers.get("origin")
-        if origin is not None and "*" not in self._allowed_origins and origin not in self._allowed_origins:
-            await socket.close()  # before it is accepted: the browser sees a 403
-            return
         speaks = SUBPROTOCOL in socket.scope["subprotocols"]
         await socket.accept(SUBPROTOCOL if speaks else None)
         try:
@@ -131,6 +128,8 @@ class Connections:
             raise _Closed(Close.TRY_AGAIN, "The service can't reach its database. Connect again in a moment.") from None
         if isinstance(caller, Refused):
             raise refused(caller.why)
+        if not self._origins.lets_in(caller.partner, socket.headers.get("origin"), socket.headers.get("host")):
+            raise refused(Unauthenticated.ORIGIN_NOT_ALLOWED)
         try:
             self.context_of(caller)
         except Unservable as error:  # there is no sandbox, say

@@ -15,22 +15,13 @@ import httpx
 
 from app.graphql_sse import EVENT_STREAM, LAST_EVENT_ID
 from domain.event import EventType
+from domain.webhook_payload import DEFAULT_SHAPE
 from domain.webhook_signature import signed_headers
 
-DOCUMENT = """subscription ($types: [EventType!]) {
-  transactionEvents(types: $types) {
-    id sequence type occurredAt subjectId previousState
-    request { idempotencyKey }
-    payment {
-      id reference orderId customerId state createdAt needsReview reviewReasons
-      amount { minorUnits currency formatted }
-      card { brand lastFour }
-      history { state at }
-      bankReferences { authorization capture void refund }
-      decline { code message }
-    }
-  }
-}"""
+# What webhooks are sent when no document shapes them, of the wanted types.
+DOCUMENT = DEFAULT_SHAPE.replace("subscription {", "subscription ($types: [EventType!]) {", 1).replace(
+    "transactionEvents {", "transactionEvents(types: $types) {", 1
+)
 QUIET_S = 60.0  # the API pings every 20 s: what is quiet for so long was cut
 CONNECT_S = 10.0
 FORWARD_S = 15.0  # for the receiver, as webhooks have it

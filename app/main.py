@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import strawberry
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -30,6 +31,7 @@ from app.limits import Limits
 from app.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from app.metrics import Metrics
 from app.operation import Unservable
+from app.origins import Origins
 from app.public_errors import DATABASE_RETRY_S, PublicErrors
 from app.quota import Quotas
 from app.request_id import HEADER, RequestId, new_request_id
@@ -62,7 +64,7 @@ def create_app(settings: ServeSettings, *, world: World | None = None, transport
     here = world or real_world(reach_for(settings.failpoint))
     return Starlette(
         routes=_routes(),
-        middleware=_middleware(settings, here),
+        middleware=_middleware(here),
         lifespan=lambda app: _open_doors(app, settings, here, transports),
     )
 
@@ -109,35 +111,51 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
         app.state.house, app.state.limiter, app.state.quotas = house, limiter, quotas
         app.state.metrics = Metrics(limits, limiter, database, house.breakers)
         app.state.last_used, app.state.key_watch = last_used, watch
-        public_error = PublicErrors(lambda: f"err_{here.random_bits(64):016x}")
-        results = Results(schema, limits, public_error)
-        app.state.event_streams = EventStreams(results, limits, watch.until_refused)
-        app.state.graphql = GraphQLEndpoint(
-            schema,
-            authentication,
-            context_for,
-            public_error,
-            lambda: database.is_crowded,
-            limits,
-            app.state.event_streams,
-            settings.trusted_proxies,
-        )
-        app.state.connections = Connections(
-            results,
-            authentication,
-            context_for,
-            lambda: new_request_id(here.random_bits),
-            watch.until_refused,
-            limits,
-            allowed_origins=settings.allowed_origins,
-            trusted_proxies=settings.trusted_proxies,
-        )
+        _hang_doors(app, settings, here, schema, authentication, context_for, watch, limits)
         log.info("serving")
         async with last_used.writing():
             yield
         await quotas.settled()
         left = await asyncio.gather(*(gateway.close(DRAIN_S) for gateway in gateways.values()))
         log.info("stopped; %d payments are left to recovery", sum(left))
+
+
+def _hang_doors(
+    app: Starlette,
+    settings: ServeSettings,
+    here: World,
+    schema: strawberry.Schema,
+    authentication: Authentication,
+    context_for: Callable[[Caller, str], Context],
+    watch: KeyWatch,
+    limits: Limits,
+) -> None:
+    """What answers over HTTP, as event streams, and over WebSocket."""
+    public_error = PublicErrors(lambda: f"err_{here.random_bits(64):016x}")
+    results = Results(schema, limits, public_error)
+    origins = Origins(settings.allowed_origins)
+    app.state.event_streams = EventStreams(results, limits, watch.until_refused)
+    app.state.graphql = GraphQLEndpoint(
+        schema,
+        authentication,
+        context_for,
+        public_error,
+        lambda: app.state.house.parts.database.is_crowded,
+        limits,
+        app.state.event_streams,
+        origins,
+        settings.trusted_proxies,
+    )
+    app.state.connections = Connections(
+        results,
+        authentication,
+        context_for,
+        lambda: new_request_id(here.random_bits),
+        watch.until_refused,
+        limits,
+        origins=origins,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def _keyring(house: House, pepper: bytes) -> Keyring:
@@ -162,12 +180,12 @@ def _routes() -> list[BaseRoute]:
     ]
 
 
-def _middleware(settings: ServeSettings, world: World) -> list[Middleware]:
+def _middleware(world: World) -> list[Middleware]:
     return [
         Middleware(RequestId, random_bits=world.random_bits),
         Middleware(
             CORSMiddleware,
-            allow_origins=settings.allowed_origins,
+            allow_origins=["*"],  # whether the origin may use the key is told when the key is known: see app.origins
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", LAST_EVENT_ID],
             expose_headers=["Retry-After", "RateLimit", "RateLimit-Policy", HEADER],

@@ -1,6 +1,6 @@
 """What the platform's staff does with partners and keys, with the owner's login."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +37,7 @@ async def owner_database(settings: OwnerSettings) -> AsyncIterator[Database]:
         await database.close()
 
 
+NOTED = 200  # characters of a list of origins in the audit log; the list itself is the partner's row
 NOWHERE = ip_address("127.0.0.1")  # from where the platform's staff asks
 
 
@@ -74,6 +75,7 @@ async def list_partners(settings: OwnerSettings) -> list[dict[str, Any]]:
             "tier": each.tier.value,
             "createdAt": each.created_at.isoformat(),
             "suspendedAt": _text(each.suspended_at),
+            "allowedOrigins": None if each.allowed_origins is None else sorted(each.allowed_origins),
         }
         for each in found
     ]
@@ -96,6 +98,12 @@ async def suspend_partner(settings: OwnerSettings, partner: str) -> bool:
 async def resume_partner(settings: OwnerSettings, partner: str) -> bool:
     """Serve a partner again; False when there is no such partner."""
     return await _change_partner(settings, partner, Mode, partner_rows.resume_partners, "partner.resumed")
+
+
+async def set_origins(settings: OwnerSettings, partner: str, origins: Sequence[str] | None) -> bool:
+    """Give a partner a list of origins of its own, live and test, or None for the installation's. False when there is no such partner."""
+    entry = "partner.origins_set", "as the installation has it" if origins is None else ", ".join(origins)[:NOTED]
+    return await _change_partner(settings, partner, Mode, lambda tx, ids: partner_rows.set_origins(tx, ids, origins), *entry)
 
 
 async def _change_partner(

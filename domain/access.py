@@ -19,11 +19,12 @@ class Unauthenticated(StrEnum):
     EXPIRED_KEY = "This API key has expired. Use another one."
     SUSPENDED = "This partner's access is suspended. Ask our staff why; what is under way goes on."
     ADDRESS_NOT_ALLOWED = "This API key can't be used from this address: its list of networks does not have it."
+    ORIGIN_NOT_ALLOWED = "This API key can't be used by pages of this origin. Ask our staff to add it to the partner's list."
     TOO_MANY_WRONG_KEYS = "Too many unknown API keys came from this address. Wait, and send a good one."
 
 
 # The key is good, and yet it does not let this request in (RFC 9110: 403); for the others another key would help (401).
-NOT_FOR_YOU = frozenset({Unauthenticated.SUSPENDED, Unauthenticated.ADDRESS_NOT_ALLOWED})
+NOT_FOR_YOU = frozenset({Unauthenticated.SUSPENDED, Unauthenticated.ADDRESS_NOT_ALLOWED, Unauthenticated.ORIGIN_NOT_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True)

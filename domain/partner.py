@@ -26,6 +26,7 @@ class Partner:
     created_at: datetime
     tier: TierName = TierName.STANDARD
     suspended_at: datetime | None = None
+    allowed_origins: frozenset[str] | None = None  # of browsers that may use its keys; None: as the installation has it
 
 
 # A live tenant's id is a UUIDv7, its sandbox's the same as a UUIDv8 (RFC 9562 §5.8, "vendor-specific"): whoever has a tenant's

@@ -12,6 +12,7 @@ from domain.partner import Partner
 from domain.scope import Scope
 from domain.tier import TierName
 from persistence.database import Transaction
+from persistence.partners import origins_of
 
 MAX_LISTED = 1000  # of one partner; a partner with more keys than that has lost count too
 
@@ -24,7 +25,8 @@ _INSERT = text("""
     values (:tenant_id, :id, :name, :key_hash, :shown, :scopes, :created_at, :created_by, :expires_at, :networks)
 """)
 _PRESENTED = text(f"""
-    select {_COLUMNS}, partners.name as partner_name, partners.created_at as partner_since, tier, suspended_at
+    select {_COLUMNS}, partners.name as partner_name, partners.created_at as partner_since, tier, suspended_at,
+           allowed_origins
     from api_keys join partners on partners.id = api_keys.tenant_id where key_hash = :key_hash
 """)
 _LIST = text(f"select {_COLUMNS} from api_keys where tenant_id = :tenant_id order by created_at, id limit :limit")
@@ -93,7 +95,8 @@ async def find_presented_key(tx: Transaction, key_hash: bytes) -> tuple[ApiKey, 
     row = (await tx.execute(_PRESENTED, {"key_hash": key_hash})).one_or_none()
     if row is None:
         return None
-    return _key(row), Partner(row.tenant_id, row.partner_name, row.partner_since, TierName(row.tier), row.suspended_at)
+    tier, origins = TierName(row.tier), origins_of(row)
+    return _key(row), Partner(row.tenant_id, row.partner_name, row.partner_since, tier, row.suspended_at, origins)
 
 
 async def list_api_keys(tx: Transaction, tenant_id: UUID) -> list[ApiKey]:

@@ -14,7 +14,7 @@ from persistence.database import Transaction
 PAGE = 1000  # ids at a time, for rounds over all partners
 MAX_LISTED = 1000  # for staff at a terminal; more than that wants a report, not a list
 
-_COLUMNS = "id, name, created_at, tier, suspended_at"
+_COLUMNS = "id, name, created_at, tier, suspended_at, allowed_origins"
 _INSERT = text("""
     with live as (
         insert into partners (id, name, created_at, tier) values (:id, :name, :created_at, :tier) returning id, name, created_at
@@ -29,6 +29,7 @@ IN_MODE = "(coalesce(uuid_extract_version({}), 7) = 8) = (cast(:mode as text) = 
 _SET_TIER = text("update partners set tier = :tier where id = any(cast(:ids as uuid[]))")
 _SUSPEND = text("update partners set suspended_at = coalesce(suspended_at, :at) where id = any(cast(:ids as uuid[]))")
 _RESUME = text("update partners set suspended_at = null where id = any(cast(:ids as uuid[]))")
+_SET_ORIGINS = text("update partners set allowed_origins = :origins where id = any(cast(:ids as uuid[]))")
 _IDS = text("select id from partners where id > :after order by id limit :limit")
 _IDS_IN_MODE = text(f"select id from partners where id > :after and {IN_MODE.format('id')} order by id limit :limit")
 
@@ -75,6 +76,16 @@ async def resume_partners(tx: Transaction, ids: Sequence[UUID]) -> int:
     return (await tx.execute(_RESUME, {"ids": list(ids)})).rowcount
 
 
+async def set_origins(tx: Transaction, ids: Sequence[UUID], origins: Sequence[str] | None) -> int:
+    """Give tenants a list of origins of their own, or none. Returns how many there are. Needs the owner's login."""
+    return (await tx.execute(_SET_ORIGINS, {"ids": list(ids), "origins": None if origins is None else list(origins)})).rowcount
+
+
 def partner_of(row: Row[Any]) -> Partner:
     """A row's partner."""
-    return Partner(row.id, row.name, row.created_at, TierName(row.tier), row.suspended_at)
+    return Partner(row.id, row.name, row.created_at, TierName(row.tier), row.suspended_at, origins_of(row))
+
+
+def origins_of(row: Row[Any]) -> frozenset[str] | None:
+    """A row's list of origins."""
+    return None if row.allowed_origins is None else frozenset(row.allowed_origins)

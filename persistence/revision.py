@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0014"
+REVISION = "0015"
 
 
 class NotMigrated(Exception):

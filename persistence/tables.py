@@ -14,6 +14,7 @@ partners = Table(
     Column("created_at", _Time, nullable=False),
     Column("tier", Text, nullable=False),
     Column("suspended_at", _Time),
+    Column("allowed_origins", ARRAY(Text)),
     Column("sandbox_of", UUID()),
     Column("cards_per_user", Integer, nullable=False),
 )

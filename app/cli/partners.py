@@ -59,6 +59,32 @@ def set_tier(partner: str, tier: TierName) -> None:
 
 @partners.command()
 @click.argument("partner")
+@click.argument("origin", nargs=-1)
+@click.option("--default", "as_usual", is_flag=True, help="Back to PARTNER_API_ALLOWED_ORIGINS.")
+def origins(partner: str, origin: tuple[str, ...], as_usual: bool) -> None:
+    """Say which browsers may use a partner's keys: those that show pages of these origins (https://shop.example; * for all).
+
+    It takes the place of PARTNER_API_ALLOWED_ORIGINS for this partner. Programs that are no browsers are not asked for an origin.
+    """
+    from app import staff  # noqa: PLC0415
+    from app.cli import run  # noqa: PLC0415
+    from app.origins import MAX_ORIGINS, is_origin  # noqa: PLC0415
+    from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
+
+    if bool(origin) is as_usual:
+        raise click.UsageError("Give the origins, or --default.")
+    for each in origin:
+        if not is_origin(each):
+            raise click.BadParameter(f"{each!r} is no origin. One looks like https://shop.example: scheme and host, no path.")
+    if len(origin) > MAX_ORIGINS:
+        raise click.BadParameter(f"A partner has at most {MAX_ORIGINS} origins.")
+    if not run(staff.set_origins(read_settings(OwnerSettings), partner, None if as_usual else origin)):
+        raise click.ClickException(UNKNOWN)
+    click.echo("The origins are the installation's." if as_usual else f"The origins are {', '.join(origin)}.")
+
+
+@partners.command()
+@click.argument("partner")
 def suspend(partner: str) -> None:
     """Serve a partner nothing, live or test, until it is resumed. What is under way goes on. It bites within five seconds."""
     from app import staff  # noqa: PLC0415

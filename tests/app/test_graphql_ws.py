@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from app import graphql_ws, limits
 from app.cost import STREAM
@@ -20,7 +20,7 @@ from domain.access import Unauthenticated
 from domain.partner import Mode, tenant_of
 from domain.tier import Rate, Tier, TierName
 from persistence.database import Database, DatabaseAway
-from tests.app.serving import Api, BankLine, serving, settings_for
+from tests.app.serving import Api
 from tests.app.sockets import Wire, listening
 from tests.conftest import PATIENCE_S
 
@@ -371,17 +371,6 @@ async def test_a_test_key_without_a_sandbox_is_told_so(api: Api, live: str, make
 
     assert code == 4403
     assert "sandbox" in reason
-
-
-async def test_only_allowed_origins_may_connect(database_urls: Any, here: Any, bank_line: BankLine) -> None:
-    settings = settings_for(database_urls.app, allowed_origins="https://shop.example")
-    async with serving(settings, here.world, bank_line) as (app, _), listening(app) as address:
-        with pytest.raises(InvalidStatus, match="403"):
-            await Wire(address, origin="https://evil.example").__aenter__()
-        async with Wire(address, origin="https://shop.example") as wire:
-            await wire.send({"type": "connection_init"})
-
-            assert (await wire.closed())[0] == 4401
 
 
 async def test_a_subscription_by_post_is_told_where_to_go(api: Api) -> None:
