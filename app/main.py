@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import strawberry
 from starlette.applications import Starlette
@@ -40,10 +40,13 @@ from app.settings import ServeSettings, secret_bytes
 from app.webhooks import webhooks_of
 from bank.breaker import BreakerState
 from domain.caller import Caller
+from domain.partner import Mode
 from domain.tier import Rate
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.register import Register
+from gateway.wallet import Wallet
+from gateway.webhooks import Webhooks
 from gateway.world import World, real_world
 from persistence.buckets import RedisBuckets
 from persistence.database import DatabaseAway
@@ -77,30 +80,8 @@ async def _open_doors(app: Starlette, settings: ServeSettings, here: World, tran
     async with open_house(settings, here, transports) as house, limiter:
         database = house.parts.database
         gateways = {each.mode: Gateway(each, outcome_wait_s=settings.outcome_wait_s) for each in house.of_each_mode}
-
-        keyring = _keyring(house, pepper)
-        register, webhooks = Register(database, here, house.parts.fingerprint_secret), webhooks_of(house, settings, schema)
-
-        def context_for(caller: Caller, request_id: str) -> Context:
-            if caller.mode not in gateways:
-                raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
-
-            async def bucket() -> tuple[int, Rate]:
-                return (await limiter.charge(caller, 0)).tightest
-
-            return Context(
-                caller=caller,
-                gateway=gateways[caller.mode],
-                database=database,
-                world=here,
-                keyring=keyring,
-                register=register,
-                webhooks=webhooks,
-                request_id=request_id,
-                feed=house.feed,
-                bucket=bucket,
-            )
-
+        webhooks = webhooks_of(house, settings, schema)
+        context_for = _contexts(house, here, limiter, pepper, gateways, webhooks)
         last_used = LastUsed(database, here.now)
         authentication = Authentication(database, pepper, now=here.now, monotonic=time.monotonic, used=last_used.note)
         watch = KeyWatch(database, now=here.now, monotonic=time.monotonic, wait=here.wait)
@@ -156,6 +137,44 @@ def _hang_doors(
         origins=origins,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def _contexts(
+    house: House,
+    world: World,
+    limiter: Limiter,
+    pepper: bytes,
+    gateways: Mapping[Mode, Gateway],
+    webhooks: Webhooks,
+) -> Callable[[Caller, str], Context]:
+    """Makes what each request carries to its resolvers."""
+    database, secret = house.parts.database, house.parts.fingerprint_secret
+    keyring = _keyring(house, pepper)
+    register = Register(database, world, secret)
+    wallet = Wallet(database, world, house.parts.vault, secret)
+
+    def context_for(caller: Caller, request_id: str) -> Context:
+        if caller.mode not in gateways:
+            raise Unservable(403, NO_SANDBOX, code="NO_SANDBOX")
+
+        async def bucket() -> tuple[int, Rate]:
+            return (await limiter.charge(caller, 0)).tightest
+
+        return Context(
+            caller=caller,
+            gateway=gateways[caller.mode],
+            database=database,
+            world=world,
+            keyring=keyring,
+            register=register,
+            wallet=wallet,
+            webhooks=webhooks,
+            request_id=request_id,
+            feed=house.feed,
+            bucket=bucket,
+        )
+
+    return context_for
 
 
 def _keyring(house: House, pepper: bytes) -> Keyring:

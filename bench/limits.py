@@ -78,6 +78,7 @@ async def _measure(url: str) -> None:
         keyring=nothing,
         register=nothing,
         webhooks=nothing,
+        wallet=nothing,
         request_id="req_bench",
         feed=nothing,
         bucket=nothing,

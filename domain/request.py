@@ -165,18 +165,28 @@ def _check_cvv(problems: Problems, path: Path, cvv: str) -> None:
 
 
 def _parse_card(problems: Problems, path: Path, raw: RawCard, now: datetime) -> CardDetails:
-    number = normalise_number(raw.number)
+    number = parse_number(problems, path, raw.number)
+    _check_cvv(problems, (*path, "cvv"), raw.cvv)
+    check_expiry(problems, path, raw.expiry_month, raw.expiry_year, now)
+    return CardDetails(number, raw.cvv, raw.expiry_month, raw.expiry_year)
+
+
+def parse_number(problems: Problems, path: Path, raw: str) -> str:
+    """A card's bare number, given as `number` below this path."""
+    number = normalise_number(raw)
     if not is_card_number(number):
         problems.add((*path, "number"), "It is not a card number: 13 to 19 digits that pass the Luhn check.")
-    _check_cvv(problems, (*path, "cvv"), raw.cvv)
-    if not 1 <= raw.expiry_month <= 12:
+    return number
+
+
+def check_expiry(problems: Problems, path: Path, month: int, year: int, now: datetime) -> None:
+    """A card's expiry, given as `expiryMonth` and `expiryYear` below this path, has to lie ahead."""
+    if not 1 <= month <= 12:
         problems.add((*path, "expiryMonth"), "It is not a month; give 1 to 12.")
-    elif not 2000 <= raw.expiry_year <= now.year + FARTHEST_EXPIRY_YEARS:
+    elif not 2000 <= year <= now.year + FARTHEST_EXPIRY_YEARS:
         problems.add((*path, "expiryYear"), "It is not a year on a card; give all four digits, for instance 2030.")
-    elif has_expired(raw.expiry_month, raw.expiry_year, now):
-        month_or_year = "expiryYear" if raw.expiry_year < now.year else "expiryMonth"
-        problems.add((*path, month_or_year), "The card has expired.")
-    return CardDetails(number, raw.cvv, raw.expiry_month, raw.expiry_year)
+    elif has_expired(month, year, now):
+        problems.add((*path, "expiryYear" if year < now.year else "expiryMonth"), "The card has expired.")
 
 
 def parse_operate(idempotency_key: str, payment_id: str) -> OperateRequest | InvalidInput:

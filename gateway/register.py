@@ -1,7 +1,7 @@
 """The register of end users: made, changed, deactivated, erased. The change, its record, its event and its entry are one transaction.
 
-Of a user nothing is remembered under an idempotency key but who it is. So an erasure erases one row, and a repetition shows the user as
-it is by then.
+Of a user nothing is remembered under an idempotency key but who it is. So an erasure erases one row and what their cards had in
+the vault, and a repetition shows the user as they are by then.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,19 @@ from uuid import UUID
 
 from domain.answer import ExternalIdTaken, NotFound, Refusal, UserNotUsable
 from domain.audit import UNKNOWN_ORIGIN, Origin
+from domain.card_life import stepped
 from domain.event import EventType, Subject
 from domain.fingerprint import fingerprint_of_change
 from domain.ids import IdKind
+from domain.stored_card import CardReason, CardState
 from domain.user import User, UserState, erased
 from domain.user_request import ChangeUser, CreateUser, UpdateUser
+from gateway.card_changes import CardChange, record_card_changes
 from gateway.once import Asked, Document
 from gateway.telling import Changed, Happened, Outcome, change_once
 from gateway.world import World
 from persistence import users
+from persistence.cards import forget_fingerprints, lock_open_cards
 from persistence.database import Database, Transaction
 
 USER_PATH = ("input", "userId")
@@ -89,7 +93,10 @@ class Register:
         return await self._change(tenant_id, "reactivateUser", request, origin, change)
 
     async def erase(self, tenant_id: UUID, request: ChangeUser, origin: Origin = UNKNOWN_ORIGIN) -> UserAnswer:
-        """Nothing personal is kept; a second time changes nothing. Raises DatabaseAway; then repeat with the same key."""
+        """Nothing personal is kept, and their cards are closed; a second time changes nothing.
+
+        Raises DatabaseAway; then repeat with the same idempotency key.
+        """
 
         def change(user: User) -> tuple[User, EventType] | Refusal:
             return (user if user.state is UserState.ERASED else erased(user, self._world.now())), EventType.USER_ERASED
@@ -118,9 +125,21 @@ class Register:
                 return Changed(user, _answer(user))
             after = replace(after, updated_at=self._world.now())
             await users.save_user(tx, tenant_id, after)
-            return _changed(after, event, user)
+            closed = await self._close_cards(tx, tenant_id, user, origin) if after.state is UserState.ERASED else ()
+            return _changed(after, event, user, closed)
 
         return await self._once(tenant_id, kind, request, origin, act)
+
+    async def _close_cards(self, tx: Transaction, tenant_id: UUID, user: User, origin: Origin) -> tuple[Happened, ...]:
+        """Their numbers are erased, and nothing is left that tells a number from another."""
+        now = self._world.now()
+        changes = [
+            CardChange(card, stepped(card, CardState.CLOSED, CardReason.CUSTOMER_REQUEST, now))
+            for card in await lock_open_cards(tx, tenant_id, user.id)
+        ]
+        happened = await record_card_changes(tx, tenant_id, changes, origin)
+        await forget_fingerprints(tx, tenant_id, user.id)
+        return happened
 
     async def _once(
         self, tenant_id: UUID, kind: str, request: CreateUser | UpdateUser | ChangeUser, origin: Origin, act: Act
@@ -136,11 +155,11 @@ class Register:
             return await change_once(tx, tenant_id, asked, origin, self._world, lambda: act(tx), find)
 
 
-def _changed(user: User, event: EventType, before: User | None) -> Changed[User]:
+def _changed(user: User, event: EventType, before: User | None, first: tuple[Happened, ...] = ()) -> Changed[User]:
     fields = [name for name in ("name", "email", "metadata") if before and getattr(before, name) != getattr(user, name)]
     subject = Subject(IdKind.USER, user.id, {"state": user.state.value, "changed": fields})
     note = ", ".join(fields) if event is EventType.USER_UPDATED else ""
-    return Changed(user, _answer(user), (Happened(event, subject, before.state.value if before else None, note),))
+    return Changed(user, _answer(user), (*first, Happened(event, subject, before.state.value if before else None, note)))
 
 
 def _answer(user: User) -> Document:

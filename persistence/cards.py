@@ -1,4 +1,4 @@
-"""Stored cards: read and locked, many at a time. Their numbers are not here: see `persistence/card_numbers.py`."""
+"""Stored cards: read, locked and saved, many at a time. Their numbers are not here: see `persistence/card_numbers.py`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,40 @@ _GET = text(f"select {COLUMNS} from cards where tenant_id = :tenant_id and id = 
 # `no key`: a payment that refers to the card need not wait. In the order of the ids, so that nobody waits in a circle.
 _LOCK = text(_GET.text + " order by id for no key update")
 
+_LOCK_OPEN = text(f"""
+    select {COLUMNS} from cards where tenant_id = :tenant_id and user_id = :user_id and state <> 'CLOSED'
+    order by id for no key update
+""")
+_LOCK_OF_NUMBER = text(f"""
+    select {COLUMNS} from cards where tenant_id = :tenant_id and user_id = :user_id and fingerprint = :fingerprint
+    order by id for no key update
+""")
+_ROOM = text("""
+    select cards_per_user, (
+        select count(*) from cards where tenant_id = :tenant_id and user_id = :user_id and state <> 'CLOSED'
+    ) as open from partners where id = :tenant_id
+""")
+_INSERT = text(f"""
+    insert into cards (tenant_id, {COLUMNS}, fingerprint)
+    values (:tenant_id, :id, :user_id, :kind, :brand, :last_four, :expiry_month, :expiry_year, :state, :reason, :created_at,
+            :state_since, :limit_per_transaction, :limit_per_day, :limit_per_month, :fingerprint)
+""")
+_SAVE = text("""
+    update cards set
+        expiry_month = given.expiry_month, expiry_year = given.expiry_year, state = given.state, reason = given.reason,
+        state_since = given.state_since, limit_per_transaction = given.limit_per_transaction,
+        limit_per_day = given.limit_per_day, limit_per_month = given.limit_per_month
+    from unnest(
+        cast(:id as uuid[]), cast(:expiry_month as integer[]), cast(:expiry_year as integer[]), cast(:state as text[]),
+        cast(:reason as text[]), cast(:state_since as timestamptz[]), cast(:limit_per_transaction as bigint[]),
+        cast(:limit_per_day as bigint[]), cast(:limit_per_month as bigint[])
+    ) as given (id, expiry_month, expiry_year, state, reason, state_since, limit_per_transaction, limit_per_day, limit_per_month)
+    where cards.tenant_id = :tenant_id and cards.id = given.id
+""")
+_FORGET_FINGERPRINTS = text("""
+    update cards set fingerprint = decode(repeat('00', 32), 'hex') where tenant_id = :tenant_id and user_id = :user_id
+""")
+
 
 async def get_cards(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Card]:
     """The tenant's cards among `ids`."""
@@ -27,6 +61,60 @@ async def get_cards(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> di
 async def lock_cards(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Card]:
     """The same, locked against every other change, and against payments with them, until the transaction ends."""
     return {row.id: card_of(row) for row in await tx.execute(_LOCK, {"tenant_id": tenant_id, "ids": list(ids)})}
+
+
+async def lock_open_cards(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Card]:
+    """A user's cards that are not closed, locked."""
+    return [card_of(row) for row in await tx.execute(_LOCK_OPEN, {"tenant_id": tenant_id, "user_id": user_id})]
+
+
+async def lock_cards_of_number(tx: Transaction, tenant_id: UUID, user_id: UUID, fingerprint: bytes) -> list[Card]:
+    """A user's cards with this number, closed ones too, locked. At most one is open."""
+    parameters = {"tenant_id": tenant_id, "user_id": user_id, "fingerprint": fingerprint}
+    return [card_of(row) for row in await tx.execute(_LOCK_OF_NUMBER, parameters)]
+
+
+async def room_for_cards(tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[int, int]:
+    """How many open cards a user of this partner may have, and how many this one has, whose row is locked."""
+    row = (await tx.execute(_ROOM, {"tenant_id": tenant_id, "user_id": user_id})).one()
+    return row.cards_per_user, row.open
+
+
+async def insert_card(tx: Transaction, tenant_id: UUID, card: Card, fingerprint: bytes) -> None:
+    """A new card, of a number with this fingerprint."""
+    given = {
+        "user_id": card.user_id,
+        "kind": card.kind.value,
+        "brand": card.summary.brand.value,
+        "last_four": card.summary.last_four,
+        "created_at": card.created_at,
+    }
+    await tx.execute(_INSERT, {"tenant_id": tenant_id, "fingerprint": fingerprint, **given, **_changeable(card)})
+
+
+async def save_cards(tx: Transaction, tenant_id: UUID, cards: Sequence[Card]) -> None:
+    """Write what may change of locked cards."""
+    rows = [_changeable(card) for card in cards]
+    await tx.execute(_SAVE, {"tenant_id": tenant_id, **{name: [row[name] for row in rows] for name in rows[0]}})
+
+
+async def forget_fingerprints(tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+    """Let nothing of a user's closed cards tell which numbers they had."""
+    await tx.execute(_FORGET_FINGERPRINTS, {"tenant_id": tenant_id, "user_id": user_id})
+
+
+def _changeable(card: Card) -> dict[str, object]:
+    return {
+        "id": card.id,
+        "expiry_month": card.expiry_month,
+        "expiry_year": card.expiry_year,
+        "state": card.state.value,
+        "reason": card.reason.value if card.reason else None,
+        "state_since": card.state_since,
+        "limit_per_transaction": card.limits.per_transaction,
+        "limit_per_day": card.limits.per_day,
+        "limit_per_month": card.limits.per_month,
+    }
 
 
 def card_of(row: Row[Any]) -> Card:

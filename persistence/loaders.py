@@ -10,9 +10,13 @@ from domain.event import LoggedEvent
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
 from domain.spending import NOTHING_SPENT, Spent
+from domain.stored_card import Card, CardTransition
 from domain.user import User
 from domain.webhook import WebhookDelivery
+from persistence.card_pages import CardsWanted, count_cards_of, pages_of_cards
 from persistence.card_spending import spent_with_cards
+from persistence.card_transitions import get_histories
+from persistence.cards import get_cards
 from persistence.database import Database
 from persistence.events import get_events
 from persistence.payments import get_standings
@@ -105,5 +109,46 @@ def webhook_delivery_loader(database: Database, tenant_id: UUID) -> DataLoader[D
     async def load(wanted: list[DeliveriesWanted]) -> Sequence[list[WebhookDelivery]]:
         async with database.tenant(tenant_id) as tx:
             return await pages_of_deliveries(tx, tenant_id, wanted)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def card_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, Card | None]:
+    """Cards by their ids, for one request of one tenant."""
+
+    async def load(card_ids: list[UUID]) -> Sequence[Card | None]:
+        async with database.tenant(tenant_id) as tx:
+            found = await get_cards(tx, tenant_id, card_ids)
+        return [found.get(each) for each in card_ids]
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def cards_below_loader(database: Database, tenant_id: UUID) -> DataLoader[CardsWanted, list[Card]]:
+    """Pages of users' cards, for one request of one tenant."""
+
+    async def load(wanted: list[CardsWanted]) -> Sequence[list[Card]]:
+        async with database.tenant(tenant_id) as tx:
+            return await pages_of_cards(tx, tenant_id, wanted)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def card_count_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, int]:
+    """How many cards users have, by the users' ids, for one request of one tenant."""
+
+    async def load(user_ids: list[UUID]) -> Sequence[int]:
+        async with database.tenant(tenant_id) as tx:
+            return await count_cards_of(tx, tenant_id, user_ids)
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def card_history_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, list[CardTransition]]:
+    """The lives of cards, by the cards' ids, for one request of one tenant."""
+
+    async def load(card_ids: list[UUID]) -> Sequence[list[CardTransition]]:
+        async with database.tenant(tenant_id) as tx:
+            return await get_histories(tx, tenant_id, card_ids)
 
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)

@@ -5,11 +5,11 @@ from functools import wraps
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.types.field import StrawberryField
 
 from domain.scope import Scope
 from resolvers.context import Context, Info
+from resolvers.forbidden import insist_that
 
 SCOPE = "scope"  # under which a field's metadata has what it asks for; None: any key will do
 
@@ -17,20 +17,9 @@ Resolver = Callable[..., Awaitable[Any]]
 Follower = Callable[..., Awaitable[AsyncIterator[Any]]]
 
 
-class Forbidden(GraphQLError):
-    """The key lacks a scope. Nothing was done or looked up for that field; others of the document are served."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(
-            f"This API key lacks the scope `{scope}`. Use a key that has it, or make one with it.",
-            extensions={"code": "FORBIDDEN", "scope": scope.value},
-        )
-
-
 def insist_on(context: Context, scope: Scope) -> None:
     """Raises Forbidden unless the caller's key has the scope."""
-    if scope not in context.caller.key.scopes:
-        raise Forbidden(scope)
+    insist_that(context.caller, scope)
 
 
 def asks(scope: Scope | None, description: str) -> Callable[[Resolver], StrawberryField]:

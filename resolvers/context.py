@@ -13,19 +13,33 @@ from domain.caller import Caller
 from domain.event import LoggedEvent
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
+from domain.stored_card import Card, CardTransition
 from domain.tier import Rate
 from domain.user import User
 from domain.webhook import WebhookDelivery
 from gateway.gateway import Gateway
 from gateway.keyring import Keyring
 from gateway.register import Register
+from gateway.wallet import Wallet
 from gateway.webhooks import Webhooks
 from gateway.world import World
+from persistence.card_pages import CardsWanted
 from persistence.database import Database
 from persistence.event_feed import EventFeed
-from persistence.loaders import event_loader, report_line_loader, standing_loader, user_loader, webhook_delivery_loader
+from persistence.loaders import (
+    card_count_loader,
+    card_history_loader,
+    card_loader,
+    cards_below_loader,
+    event_loader,
+    report_line_loader,
+    standing_loader,
+    user_loader,
+    webhook_delivery_loader,
+)
 from persistence.reports import LinesWanted
 from persistence.webhook_deliveries import DeliveriesWanted
+from resolvers.below import BelowForRequest
 
 
 @dataclass
@@ -39,6 +53,7 @@ class Context:
     keyring: Keyring
     register: Register
     webhooks: Webhooks
+    wallet: Wallet
     request_id: str
     feed: EventFeed
     bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate
@@ -58,6 +73,11 @@ class Context:
         return self.caller.tenant_id
 
     @cached_property
+    def below(self) -> BelowForRequest:
+        """What is below users, cards and events, as far as the caller may look at it."""
+        return BelowForRequest(self)
+
+    @cached_property
     def standings(self) -> DataLoader[UUID, Standing | None]:
         """How payments stand, by their ids: several of them in one document are one statement."""
         return standing_loader(self.database, self.tenant_id)
@@ -66,6 +86,26 @@ class Context:
     def users(self) -> DataLoader[UUID, User | None]:
         """Users by their ids."""
         return user_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def cards(self) -> DataLoader[UUID, Card | None]:
+        """Cards by their ids."""
+        return card_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def cards_below(self) -> DataLoader[CardsWanted, list[Card]]:
+        """The cards of users: the pages of several in one document are one statement."""
+        return cards_below_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def card_counts(self) -> DataLoader[UUID, int]:
+        """How many cards users have."""
+        return card_count_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def card_histories(self) -> DataLoader[UUID, list[CardTransition]]:
+        """The lives of cards."""
+        return card_history_loader(self.database, self.tenant_id)
 
     @cached_property
     def report_lines(self) -> DataLoader[LinesWanted, list[ReportLine]]:

@@ -8,6 +8,7 @@ from domain.scope import Scope
 from resolvers.api_keys import api_key
 from resolvers.asking import insist_on
 from resolvers.audit import audit_entry
+from resolvers.cards import card
 from resolvers.context import Info
 from resolvers.events import event
 from resolvers.payments import payment
@@ -28,6 +29,9 @@ async def node(info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         case (IdKind.PAYMENT, _):
             insist_on(info.context, Scope.PAYMENTS_READ)
             return await payment(info, id)
+        case (IdKind.CARD, value):
+            insist_on(info.context, Scope.CARDS_READ)
+            return await card(info, value)
         case (IdKind.USER, value):
             insist_on(info.context, Scope.USERS_READ)
             return await user(info, value)

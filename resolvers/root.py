@@ -11,6 +11,7 @@ from domain.scope import Scope
 from domain.usage import Grouping
 from resolvers import api_keys, audit, events, nodes, payments, reconciliation, usage, viewer
 from resolvers.asking import asks, follows
+from resolvers.card_fields import CardMutations, CardQueries
 from resolvers.context import Info
 from resolvers.given import given
 from resolvers.user_fields import UserMutations, UserQueries
@@ -33,7 +34,7 @@ PaymentId = Annotated[strawberry.ID, strawberry.argument(description="A payment'
 
 
 @strawberry.type(description="What can be asked. Everything is the caller's own: other partners' things don't exist here.")
-class Query(UserQueries, WebhookQueries):
+class Query(UserQueries, CardQueries, WebhookQueries):
     @asks(None, "Who is asking: the partner and the key.")
     async def viewer(self, info: Info) -> Viewer:
         return await viewer.viewer(info)
@@ -123,7 +124,7 @@ class Query(UserQueries, WebhookQueries):
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
-class Mutation(UserMutations, WebhookMutations):
+class Mutation(UserMutations, CardMutations, WebhookMutations):
     @asks(Scope.PAYMENTS_WRITE, "Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
     async def authorize_payment(
         self,

@@ -10,6 +10,7 @@ from domain.answer import LimitName
 from domain.ids import IdKind, encode_id
 from domain.money import Money as DomainMoney
 from domain.stored_card import CardState
+from schema import user_enums  # noqa: F401  # gives the enums their descriptions
 from schema.enums import ErrorCode
 from schema.money import Money, money_of
 from schema.user_error import UserError

@@ -8,6 +8,7 @@ import strawberry
 from domain import answer
 from domain.ids import IdKind, encode_id
 from domain.user import UserState
+from schema import user_enums  # noqa: F401  # gives the enums their descriptions
 from schema.enums import ErrorCode
 from schema.user_error import UserError
 
@@ -15,15 +16,13 @@ from schema.user_error import UserError
 @strawberry.type(description="Another request has made a user with this external id.")
 class ExternalIdTakenError(UserError):
     user_id: strawberry.ID = strawberry.field(description="That user.")
-    current_state: UserState = strawberry.field(
-        description="Their state. An external id is never free again, not even when ERASED."
-    )
+    user_state: UserState = strawberry.field(description="Their state. An external id is never free again, not even when ERASED.")
 
 
 @strawberry.type(description="The user's state stands against it.")
 class UserNotUsableError(UserError):
     user_id: strawberry.ID = strawberry.field(description="The user.")
-    current_state: UserState = strawberry.field(description="Their state.")
+    user_state: UserState = strawberry.field(description="Their state.")
 
 
 def end_user_error_of(refusal: answer.ExternalIdTaken | answer.UserNotUsable) -> ExternalIdTakenError | UserNotUsableError:
@@ -35,11 +34,11 @@ def end_user_error_of(refusal: answer.ExternalIdTaken | answer.UserNotUsable) ->
                 message="There is a user with this external id; see `userId`. If it is the one that you mean, go on with that.",
                 path=["input", "externalId"],
                 user_id=_id(user_id),
-                current_state=state,
+                user_state=state,
             )
         case answer.UserNotUsable(path, user_id, state, message):
             return UserNotUsableError(
-                code=ErrorCode.USER_NOT_USABLE, message=message, path=list(path), user_id=_id(user_id), current_state=state
+                code=ErrorCode.USER_NOT_USABLE, message=message, path=list(path), user_id=_id(user_id), user_state=state
             )
         case _:
             assert_never(refusal)

@@ -6,7 +6,6 @@ from typing import Any, TypeVar, cast
 
 import strawberry
 
-from domain.answer import LimitName
 from domain.audit import ActorKind
 from domain.card import CardBrand
 from domain.discrepancy import DiscrepancyKind, Remedy
@@ -17,10 +16,8 @@ from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.reconciliation import Trigger
 from domain.request import WaitFor
 from domain.scope import Scope
-from domain.stored_card import CardState
 from domain.tier import TierName
 from domain.usage import Grouping
-from domain.user import UserState
 
 
 class ErrorCode(StrEnum):
@@ -214,37 +211,6 @@ _publish(
         ErrorCode.LIMIT_EXCEEDED: "The payment would pass a limit of the card.",
         ErrorCode.EXTERNAL_ID_TAKEN: "Another request has made a user with this external id.",
         ErrorCode.USER_NOT_USABLE: "The user's state stands against it.",
-    },
-)
-_publish(
-    CardState,
-    "CardState",
-    "Where a card stands.",
-    {
-        CardState.INACTIVE: "Issued, and not activated yet.",
-        CardState.ACTIVE: "Payments can be made with it.",
-        CardState.FROZEN: "No payments, until it is unfrozen.",
-        CardState.CLOSED: "No payments any more.",
-    },
-)
-_publish(
-    UserState,
-    "UserState",
-    "Where a user stands: ACTIVE ⇄ DEACTIVATED, and ERASED for ever.",
-    {
-        UserState.ACTIVE: "Cards can be added for them, and paid with.",
-        UserState.DEACTIVATED: "No card is added for them, and nothing is paid with those that they have. They can come back.",
-        UserState.ERASED: "Their personal data is gone and their cards are closed; their receipts are kept. Final.",
-    },
-)
-_publish(
-    LimitName,
-    "CardLimitName",
-    "A limit of a card. Days and months are those of UTC.",
-    {
-        LimitName.PER_TRANSACTION: "Of a single payment.",
-        LimitName.PER_DAY: "Of all payments that were accepted on a day.",
-        LimitName.PER_MONTH: "Of all payments that were accepted in a month.",
     },
 )
 _publish(

@@ -1,16 +1,23 @@
 """Events: what happened, one gapless sequence for each partner."""
 
 from datetime import datetime
+from uuid import UUID
 
 import strawberry
 
+from domain.card_document import card_from_document
 from domain.event import EventType, LoggedEvent, Subject
 from domain.ids import IdKind, encode_id
 from domain.payment import PaymentState
+from domain.stored_card import Card as DomainCard
+from domain.stored_card import CardState
+from schema.below import Info
+from schema.card import Card, card_of
 from schema.connection import PageInfo
 from schema.node import Node
 from schema.payment import Payment, payment_of
 from schema.scalars import MinorUnits
+from schema.user import User
 
 
 @strawberry.type(description="The request that caused an event.")
@@ -23,6 +30,10 @@ class EventRequest:
     "`transactionEvents` go on behind it."
 )
 class TransactionEvent(Node):
+    about_user: strawberry.Private[UUID | None]
+    about_card: strawberry.Private[DomainCard | None]
+    card_before: strawberry.Private[CardState | None]
+
     sequence: MinorUnits = strawberry.field(
         description="Its place among your events: 1, 2, 3 … without a gap, in the order of happening."
     )
@@ -42,6 +53,27 @@ class TransactionEvent(Node):
         description="What asked for it; null when nobody did, as for a hold that ran out."
     )
 
+    @strawberry.field(
+        description="The user whom it happened to, or to whose card, as they are now: an event keeps nothing of a person. Null when it "
+        "happened to something else, and for a key without the scope `users:read`."
+    )
+    async def user(self, info: Info) -> User | None:
+        return None if self.about_user is None else await info.context.below.user_of_event(self.about_user)
+
+    @strawberry.field(
+        description="A stored card as it was right after it; what is loaded with it, its user and its history, is of now. Null when it "
+        "happened to something else, and for a key without the scope `cards:read`."
+    )
+    def card(self, info: Info) -> Card | None:
+        return card_of(self.about_card) if self.about_card and info.context.below.shows_cards else None
+
+    @strawberry.field(
+        description="Where the card stood before; null when it is new, when it happened to something else, and for a key without the "
+        "scope `cards:read`."
+    )
+    def previous_card_state(self, info: Info) -> CardState | None:
+        return self.card_before if info.context.below.shows_cards else None
+
 
 @strawberry.type(description="An event and its place in the list.")
 class EventEdge:
@@ -60,10 +92,14 @@ class EventConnection:
 
 
 def event_of(logged: LoggedEvent) -> TransactionEvent:
-    """An event as the schema shows it."""
+    """An event as the schema shows it, the same to all who read it: what a reader may not see is withheld field by field."""
     event = logged.event
     kind, about = (event.about.kind, event.about) if isinstance(event.about, Subject) else (IdKind.PAYMENT, event.about)
+    card = card_from_document(about.document) if isinstance(about, Subject) and kind is IdKind.CARD else None
     return TransactionEvent(
+        about_user=card.user_id if card else about.id if kind is IdKind.USER else None,
+        about_card=card,
+        card_before=CardState(event.previous_state) if card and event.previous_state else None,
         id=strawberry.ID(encode_id(IdKind.EVENT, event.id)),
         sequence=MinorUnits(logged.sequence),
         type=event.type,

@@ -2,22 +2,29 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from domain.ids import IdKind, encode_id
 from domain.user import User as DomainUser
 from domain.user import UserState
+from schema import inputs
+from schema.below import Info
 from schema.connection import PageInfo
 from schema.end_user_errors import ExternalIdTakenError, UserNotUsableError
 from schema.errors import IdempotencyMismatchError, InvalidInputError, NotFoundError
 from schema.node import Node
 from schema.scalars import Metadata
 
+if TYPE_CHECKING:
+    from schema.card import CardConnection
+
 
 @strawberry.type(description="An end user of yours: whom cards belong to, and who pays.")
 class User(Node):
+    user: strawberry.Private[DomainUser]
+
     external_id: str = strawberry.field(description="Your own number of them, which payments carry as `customerId`.")
     name: str | None = strawberry.field(description="Their name. Null when it was not given, and when they are ERASED.")
     email: str | None = strawberry.field(
@@ -27,6 +34,14 @@ class User(Node):
     state: UserState = strawberry.field(description="Where they stand.")
     created_at: datetime = strawberry.field(description="When they were made.")
     updated_at: datetime = strawberry.field(description="When they were changed last.")
+
+    @strawberry.field(
+        description="Their cards, newest first; closed ones too. Needs the scope `cards:read`; null, with an error, for a key without it."
+    )
+    async def cards(
+        self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
+    ) -> Annotated["CardConnection", strawberry.lazy("schema.card")] | None:
+        return await info.context.below.cards_of_user(self.user, first, after)
 
 
 @strawberry.type(description="A user and their place in the list.")
@@ -83,6 +98,7 @@ EraseUserResult = Annotated[
 def user_of(user: DomainUser) -> User:
     """A domain user as the schema shows it."""
     return User(
+        user=user,
         id=strawberry.ID(encode_id(IdKind.USER, user.id)),
         external_id=user.external_id,
         name=user.name,

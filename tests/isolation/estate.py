@@ -19,6 +19,9 @@ from tests.app.serving import Api
 from tests.gateway.wallet import GOOD_CARD, keeper
 from tests.isolation.webhooks import furnish_webhooks
 from tests.isolation.webhooks import make as make_endpoint
+from tests.resolvers.cards import add as add_card
+from tests.resolvers.cards import do as do_card
+from tests.resolvers.cards import number as card_number
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -42,6 +45,7 @@ class Estate:
     idempotency_keys: list[str] = field(default_factory=list)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     webhooks: dict[str, Any] = field(default_factory=dict)
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     run_id: str = ""
     entry_id: str = ""
     event_id: str = ""  # of the first event
@@ -56,6 +60,7 @@ FURNITURE = """
   events(first: 1) { nodes { id } }
   payments(first: 100) { edges { cursor } }
   users { edges { cursor } }
+  cards { edges { cursor } }
   auditLog { edges { cursor node { id } } }
   reconciliation { edges { cursor node { id discrepancies { edges { cursor } } } } }
 }
@@ -83,6 +88,15 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
         estate.users[name] = await _make_user(estate)
     if rich:
         await change_user(api, "deactivate", userId=estate.users["deactivated"]["id"])
+    for number, name in enumerate(("older", "newer", *(["frozen", "closed"] if rich else []))):
+        here.pass_by(1)
+        key = api.fresh("key")
+        estate.idempotency_keys.append(key)
+        wish = {"userId": estate.users["idle"]["id"], "number": card_number(number), "idempotencyKey": key}
+        estate.cards[name] = await add_card(api, **wish)
+    if rich:
+        await do_card(api, "freeze", cardId=estate.cards["frozen"]["id"])
+        await do_card(api, "close", cardId=estate.cards["closed"]["id"], reason="STOLEN")
     for name in ("free", "open", "captured", "voidable"):
         estate.payments[name] = await _pay(estate)
     await _operate(estate, "capture", "captured")
@@ -117,6 +131,8 @@ async def furnish(estate: Estate, here: Any, control: httpx.AsyncClient, *, rich
         "audit log": have["auditLog"]["edges"][0]["cursor"],
         "users": have["users"]["edges"][0]["cursor"],
         "the last of users": have["users"]["edges"][-1]["cursor"],
+        "cards": have["cards"]["edges"][0]["cursor"],
+        "the last of cards": have["cards"]["edges"][-1]["cursor"],
         "payments": have["payments"]["edges"][0]["cursor"],
         "the last of payments": have["payments"]["edges"][-1]["cursor"],
         "reconciliation": run["cursor"],
@@ -187,6 +203,7 @@ _FRESH = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
     (re.compile(r"\b(auth|cap|void|ref)_[0-9a-zA-Z-]{6,}"), "<reference>"),
     (re.compile(r'"reference": "[^"]+"'), '"reference": "<reference>"'),
+    (re.compile(r'(?<=ursor": ")[\w=-]+'), "<cursor>"),
     (re.compile(r"\bgp_(live|test)_\w+"), "<key>"),
     (re.compile(r"\bwhsec_[\w+/=]+"), "<secret>"),
     (re.compile(r'sequence": \d+'), 'sequence": "<number>"'),

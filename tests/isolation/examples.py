@@ -10,14 +10,18 @@ from typing import Any
 
 from domain.ids import IdKind, encode_id
 from domain.partner import Mode, tenant_of
+from domain.stored_card import CardState
 from persistence.payment_pages import Cursor
 from persistence.reports import LinePlace
 from tests.app.serving import Api
+from tests.gateway.wallet import keeper
 from tests.isolation import webhooks
 from tests.isolation.estate import CREATE_KEY, LEAST, MOST, Estate
 from tests.isolation.pairs import Pair, neighbour
 from tests.isolation.pairs import id_pair as _id
 from tests.isolation.webhooks import WEBHOOK_BASES, webhook_examples
+from tests.resolvers.cards import add as add_card
+from tests.resolvers.cards import do as do_card
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -25,6 +29,7 @@ from tests.resolvers.users import make as make_user
 NOT_A_NAME = {  # texts that name nothing which is kept
     "CardDetailsInput.number": "cards are passed to the bank",
     "CardDetailsInput.cvv": "cards are passed to the bank",
+    "AddCardInput.number": "a number is one card for one user, and says nothing of others",
     "StoredCardInput.cvv": "it is passed to the bank",
     "CreateApiKeyInput.allowedNetworks": "networks are everybody's",
     "CreateUserInput.name": "people share names",
@@ -51,6 +56,7 @@ def examples(victim: Estate, asker: Estate) -> dict[str, list[Pair]]:
         **_filters(victim),
         **_users(victim),
         **webhook_examples(victim.webhooks, victim.times),
+        **_cards(victim),
         "AuthorizePaymentInput.idempotencyKey": [Pair(victim.idempotency_keys[0], "nobody's key 1")],
         "AuthorizePaymentInput.orderId": [Pair(payment["orderId"], "nobody's order 1")],
         "AuthorizePaymentInput.customerId": [Pair(payment["customerId"], "nobody's customer")],
@@ -124,6 +130,27 @@ def _users(victim: Estate) -> dict[str, list[Pair]]:
     }
 
 
+def _cards(victim: Estate) -> dict[str, list[Pair]]:
+    """Of stored cards, each in the state that the verb asks for, as far as the victim has one."""
+    cards, user = victim.cards, victim.users["idle"]["id"]
+    verbs = {"Activate": "older", "Freeze": "older", "Unfreeze": "frozen", "Close": "newer"}
+    keys = {
+        f"{verb}CardInput.idempotencyKey": [Pair(victim.idempotency_keys[number], f"nobody's key {number + 1}")]
+        for number, verb in enumerate(("Add", *verbs), start=12)
+    }
+    return {
+        "Query.card(id:)": [Pair(each["id"], neighbour(each["id"])) for each in cards.values()],
+        "Query.cards(after:)": [_cursor(victim.cursors["cards"])],
+        "Query.cards(before:)": [_cursor(victim.cursors["the last of cards"])],
+        "CardFilter.userId": [Pair({"userId": user}, {"userId": neighbour(user)})],
+        "CardFilter.states": [Pair({"states": ["FROZEN"]}, {"states": []})],
+        "User.cards(after:)": [_cursor(victim.cursors["cards"])],
+        "AddCardInput.userId": [_id(user)],
+        **{f"{verb}CardInput.cardId": [_id(cards[which]["id"])] for verb, which in verbs.items()},
+        **keys,
+    }
+
+
 def _ids(victim: Estate, asker: Estate) -> list[str]:
     partner, own = (encode_id(IdKind.PARTNER, tenant_of(each.api.tenant, Mode.LIVE)) for each in (victim, asker))
     others = [partner] if partner != own else []  # a sandbox is its partner's, and says so
@@ -135,7 +162,7 @@ def _ids(victim: Estate, asker: Estate) -> list[str]:
         victim.webhooks["endpoint"],
         victim.webhooks["delivery"],
     )
-    things = (*victim.payments.values(), *victim.users.values())
+    things = (*victim.payments.values(), *victim.users.values(), *victim.cards.values())
     return [*others, *ids, *(each["id"] for each in things)]
 
 
@@ -203,6 +230,27 @@ def _with_user(*, away: bool = False, **changes: str) -> Base:
     return make
 
 
+async def _add_card(api: Api) -> dict[str, Any]:
+    user = await make_user(api)
+    card = {"number": "4111111111111111", "expiryMonth": 12, "expiryYear": 2030}
+    return {"input": {"idempotencyKey": api.fresh("key"), "userId": user["id"], **card}}
+
+
+async def _with_inactive_card(api: Api) -> dict[str, Any]:
+    kept = await keeper(api.app.state.house.parts, api.tenant)(customer=fresh_name(api, "customer"), state=CardState.INACTIVE)
+    return {"input": {"idempotencyKey": api.fresh("key"), "cardId": encode_id(IdKind.CARD, kept.id)}}
+
+
+def _with_card(*, frozen: bool = False, **more: str) -> Base:
+    async def make(api: Api) -> dict[str, Any]:
+        card = await add_card(api)
+        if frozen:
+            await do_card(api, "freeze", cardId=card["id"])
+        return {"input": {"idempotencyKey": api.fresh("key"), "cardId": card["id"], **more}}
+
+    return make
+
+
 BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the asker's own
     "StoredCardInput.cardId": _with_stored_card,
     "authorizePayment": _authorize,
@@ -212,6 +260,11 @@ BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the
     "createApiKey": _create_key,
     "rotateApiKey": _with_key,
     "revokeApiKey": _with_key,
+    "addCard": _add_card,
+    "activateCard": _with_inactive_card,
+    "freezeCard": _with_card(),
+    "unfreezeCard": _with_card(frozen=True),
+    "closeCard": _with_card(reason="CUSTOMER_REQUEST"),
     "createUser": _create_user,
     "updateUser": _with_user(name="a name of mine"),
     "deactivateUser": _with_user(),

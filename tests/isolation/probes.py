@@ -22,6 +22,10 @@ from graphql import (
     is_required_argument,
 )
 
+INSISTS = {"user"}  # fields that need one of their optional arguments: they are no way to what is below
+APART = "Apart"  # ends the names of fragments whose fields may need aliases, of which an operation may have but a few
+ROWS = 2  # of pages below pages: an operation may cost only so much
+ROWS_ON_THE_WAY = 5  # to a page below: the newest ones are those that the estates were furnished with
 NAMES = {"ID", "String"}  # what could name something of somebody; whatever is in a filter could as well, whatever its type
 
 
@@ -93,8 +97,12 @@ class _Documents:
         """The operation, with a variable for each argument of its last field."""
         fragments: dict[str, str] = {}
         selection = self._selection(field.type, fragments)
-        for step, argued in [(steps[-1], field.args), *((step, {}) for step in reversed(steps[:-1]))]:
-            selection = f"{{ {step}{_arguments(argued)} {selection} }}"
+        way = [f"{steps[-1]}{_arguments(field.args)}", *reversed(steps[:-1])]
+        root = self._schema.query_type.fields.get(steps[0]) if self._schema.query_type else None
+        if len(steps) > 1 and root is not None and "first" in root.args:
+            way[-1] += f"(first: {ROWS_ON_THE_WAY})"
+        for step in way:
+            selection = f"{{ {step} {selection} }}"
         variables = ", ".join(f"${name}: {argument.type}" for name, argument in field.args.items())
         return f"{operation} ({variables}) {selection} {' '.join(fragments.values())}"
 
@@ -103,27 +111,29 @@ class _Documents:
         if is_leaf_type(named):
             return ""
         if isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
-            possible = [each.name for each in self._schema.get_possible_types(named)]
+            possible = [self._fragment(each.name, fragments, apart=True) for each in self._schema.get_possible_types(named)]
         else:
-            possible = [named.name]
-        for name in possible:
-            self._add_fragment(name, fragments)
+            possible = [self._fragment(named.name, fragments)]
         return f"{{ __typename {' '.join(f'...{name}' for name in possible)} }}"
 
-    def _add_fragment(self, name: str, fragments: dict[str, str]) -> None:
-        if name in fragments:
-            return
-        fragments[name] = ""  # under way: what leads back to it is not asked for again
+    def _fragment(self, name: str, fragments: dict[str, str], *, apart: bool = False) -> str:
+        """The name of a fragment of everything in a type; `apart` from the other types that may stand in the same place."""
+        fragment = f"{name}{APART}" if apart else name
+        if fragment in fragments:
+            return fragment
+        fragments[fragment] = ""  # under way: what leads back to it is not asked for again
         of = self._schema.type_map[name]
         assert isinstance(of, GraphQLObjectType)
         fields = []
         for each, field in of.fields.items():
             inner = get_named_type(field.type)
-            if any(map(is_required_argument, field.args.values())) or fragments.get(inner.name) == "":
+            if any(map(is_required_argument, field.args.values())) or _is_under_way(inner.name, fragments):
                 continue
-            alias = f"{name}_{each}: " if (name, each) in self._aliased else ""
-            fields.append(f"{alias}{each} {self._selection(field.type, fragments)}")
-        fragments[name] = f"fragment {name} on {name} {{ {' '.join(fields)} }}"
+            alias = f"{name}_{each}: " if apart and (name, each) in self._aliased else ""
+            page = f"(first: {ROWS})" if "first" in field.args else ""
+            fields.append(f"{alias}{each}{page} {self._selection(field.type, fragments)}")
+        fragments[fragment] = f"fragment {fragment} on {name} {{ {' '.join(fields)} }}"
+        return fragment
 
     def _find_ways(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         schema = self._schema
@@ -135,10 +145,14 @@ class _Documents:
             of = self._schema.type_map[name]
             for step, field in of.fields.items() if isinstance(of, GraphQLObjectType) else ():
                 inner = get_named_type(field.type)
-                if inner.name not in ways and not any(map(is_required_argument, field.args.values())):
+                if inner.name not in ways and step not in INSISTS and not any(map(is_required_argument, field.args.values())):
                     ways[inner.name] = operation, (*steps, step)
                     waiting.append(inner.name)
         return ways
+
+
+def _is_under_way(name: str, fragments: dict[str, str]) -> bool:
+    return "" in (fragments.get(name), fragments.get(f"{name}{APART}"))
 
 
 def _arguments(arguments: dict[str, GraphQLArgument]) -> str:

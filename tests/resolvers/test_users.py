@@ -101,8 +101,8 @@ async def test_an_external_id_is_taken_for_ever_by_one_user(api: Api, other: Api
     await change(api, "erase", userId=first)
     after_erasure = await change(api, "create", externalId="customer é")
 
-    assert (second["__typename"], second["userId"], second["currentState"]) == ("ExternalIdTakenError", first, "ACTIVE")
-    assert (after_erasure["userId"], after_erasure["currentState"]) == (first, "ERASED")
+    assert (second["__typename"], second["userId"], second["userState"]) == ("ExternalIdTakenError", first, "ACTIVE")
+    assert (after_erasure["userId"], after_erasure["userState"]) == (first, "ERASED")
     assert elsewhere["__typename"] == "UserPayload", "another partner's numbers are its own"
 
 
@@ -222,7 +222,7 @@ async def test_an_erased_user_stays_erased(api: Api, verb: str) -> None:
     once_more = await change(api, "erase", userId=user["id"])
 
     assert (refused["__typename"], refused["path"]) == ("UserNotUsableError", ["input", "userId"])
-    assert (refused["userId"], refused["currentState"]) == (user["id"], "ERASED")
+    assert (refused["userId"], refused["userState"]) == (user["id"], "ERASED")
     assert once_more["user"] == erased, "another request, the same end"
 
 

@@ -8,8 +8,8 @@ USER = "id externalId name email metadata state createdAt updatedAt"
 
 MORE = """fragment More on UserError {
     ... on InvalidInputError { problems { path message } }
-    ... on ExternalIdTakenError { userId currentState }
-    ... on UserNotUsableError { userId currentState }
+    ... on ExternalIdTakenError { userId userState }
+    ... on UserNotUsableError { userId userState }
 }"""
 
 

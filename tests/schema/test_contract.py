@@ -137,6 +137,13 @@ FIXED = {  # names that clients and checks rely on, as far as they exist
     **{f"Query.users({name}:)": "String" for name in ("after", "before")},
     "Query.users(filter:)": "UserFilter",
     **{f"Mutation.{verb}User(input:)": f"{verb.capitalize()}UserInput!" for verb in ("create", "update", "deactivate")},
+    "Query.card": "Card",
+    "Query.card(id:)": "ID!",
+    "Query.cards": "CardConnection!",
+    **{
+        f"Mutation.{verb}Card(input:)": f"{verb.capitalize()}CardInput!"
+        for verb in ("add", "activate", "freeze", "unfreeze", "close")
+    },
     "PaymentFilter.orderId": "String",
     "PaymentFilter.customerId": "String",
     "PaymentFilter.states": "[PaymentState!]",
@@ -231,7 +238,7 @@ def test_a_mutation_takes_one_input_with_an_idempotency_key_and_answers_a_union(
 
 
 @pytest.mark.parametrize(
-    "thing", ["Payment", "User", "Partner", "ApiKey", "ReconciliationRun", "WebhookEndpoint", "WebhookDelivery"]
+    "thing", ["Payment", "User", "Card", "Partner", "ApiKey", "ReconciliationRun", "WebhookEndpoint", "WebhookDelivery"]
 )
 def test_what_has_an_id_is_a_node(thing: str) -> None:
     kind = SCHEMA.type_map[thing]
