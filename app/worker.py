@@ -9,6 +9,7 @@ from app.failpoints import reach_for
 from app.house import open_house
 from app.settings import WorkSettings
 from app.webhooks import open_courier
+from gateway.card_expiry import CLOSE_EVERY_S, CardExpiry
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
 from gateway.reaper import REAP_EVERY_S, Reaper
 from gateway.reconciliation import Reconciliation
@@ -38,6 +39,7 @@ async def work_until_stopped(settings: WorkSettings) -> None:
             await watch.check_login()
             log.info("working")
             expiry = Expiry(house.parts, watch, timedelta(hours=settings.hold_hours))
+            card_expiry = CardExpiry(house.parts.database, watch, house.parts.world)
             reaper = Reaper(house.parts, watch, timedelta(days=settings.event_retention_days))
             usage = UsageBooks(house.parts.database, watch, house.parts.world, counters)
             async with open_courier(house, settings, watch) as courier, asyncio.TaskGroup() as rounds:
@@ -50,6 +52,7 @@ async def work_until_stopped(settings: WorkSettings) -> None:
                     rounds.create_task(Recovery(parts, watch).run(stopped))
                     rounds.create_task(schedule.run(stopped))
                 rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
+                rounds.create_task(again_and_again("the expiry of cards", card_expiry.run_once, CLOSE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("usage", usage.run_once, DRAIN_EVERY_S, stopped))
                 rounds.create_task(again_and_again("the reaper", reaper.run_once, REAP_EVERY_S, stopped))
     finally:

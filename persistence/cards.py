@@ -1,6 +1,7 @@
 """Stored cards: read, locked and saved, many at a time. Their numbers are not here: see `persistence/card_numbers.py`."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from domain.card import CardBrand, CardSummary
 from domain.stored_card import Card, CardKind, CardLimits, CardReason, CardState
 from persistence.database import Transaction
 
+MAX_TENANTS = 1000  # of one look for expired cards; the rest comes with the next
 COLUMNS = (
     "id, user_id, kind, brand, last_four, expiry_month, expiry_year, state, reason, created_at, state_since, "
     "limit_per_transaction, limit_per_day, limit_per_month"
@@ -25,6 +27,15 @@ _LOCK_OPEN = text(f"""
 _LOCK_OF_NUMBER = text(f"""
     select {COLUMNS} from cards where tenant_id = :tenant_id and user_id = :user_id and fingerprint = :fingerprint
     order by id for no key update
+""")
+_TENANTS_WITH_EXPIRED = text("""
+    select distinct tenant_id from cards where state <> 'CLOSED' and (expiry_year, expiry_month) < (:year, :month) limit :limit
+""")
+# Whoever is busy with one of them has its lock; it comes with the next look.
+_LOCK_EXPIRED = text(f"""
+    select {COLUMNS} from cards
+    where tenant_id = :tenant_id and state <> 'CLOSED' and (expiry_year, expiry_month) < (:year, :month)
+    order by id limit :limit for no key update skip locked
 """)
 _ROOM = text("""
     select cards_per_user, (
@@ -72,6 +83,18 @@ async def lock_cards_of_number(tx: Transaction, tenant_id: UUID, user_id: UUID, 
     """A user's cards with this number, closed ones too, locked. At most one is open."""
     parameters = {"tenant_id": tenant_id, "user_id": user_id, "fingerprint": fingerprint}
     return [card_of(row) for row in await tx.execute(_LOCK_OF_NUMBER, parameters)]
+
+
+async def tenants_with_expired_cards(tx: Transaction, now: datetime) -> list[UUID]:
+    """Whose open cards have a month that is over, up to MAX_TENANTS of them. Needs the worker's login."""
+    rows = await tx.execute(_TENANTS_WITH_EXPIRED, {"year": now.year, "month": now.month, "limit": MAX_TENANTS})
+    return [row.tenant_id for row in rows]
+
+
+async def lock_expired_cards(tx: Transaction, tenant_id: UUID, now: datetime, limit: int) -> list[Card]:
+    """Open cards of the tenant whose month is over, locked; none that somebody else has locked."""
+    parameters = {"tenant_id": tenant_id, "year": now.year, "month": now.month, "limit": limit}
+    return [card_of(row) for row in await tx.execute(_LOCK_EXPIRED, parameters)]
 
 
 async def room_for_cards(tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[int, int]:
