@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,6 +28,7 @@ from domain.webhook_url import may_be_called, read_url
 CONNECT_TIMEOUT_S = 5.0  # name, TCP and TLS, from one continent to another
 TOTAL_TIMEOUT_S = 15.0  # a receiver stores the message and answers; what takes longer belongs behind its answer
 KEEP_ALIVE_S = 10.0  # below every server's own, and long enough for the next event of a busy partner
+KNOWN_URLS = 10_000  # that were read before: some 2 kB each at most
 READ_BYTES = 1_024  # of an answer: its beginning is shown, no more is needed to know its status
 USER_AGENT = "partner-api-webhooks/1"
 HEADERS = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
@@ -61,6 +63,7 @@ class WebhookHttp:
     ) -> None:
         self._now = now
         self._development = development
+        self._read = lru_cache(KNOWN_URLS)(lambda url: read_url(url, development=development))
         self._resolver = CheckingResolver(Resolver(look_up), development=development)
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(
@@ -73,7 +76,7 @@ class WebhookHttp:
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send one message. Whatever happens is a Reply."""
         began = asyncio.get_running_loop().time()
-        target = read_url(url, development=self._development)
+        target = self._read(url)
         if isinstance(target, str):  # it was good when it was saved: the rules have changed, or the installation
             return Reply(None, Failure.ADDRESS_REFUSED, 0)
         try:

@@ -27,7 +27,7 @@ from bench.load import Measured, Target, closed_loop
 from bench.system import CARD_PREFIX, CARDS, CVV, started
 from domain.ids import IdKind, decode_id_of
 
-OTHERS = ("bank_client", "database", "events", "limits")  # benchmarks of one part: `dev.py bench limits`
+OTHERS = ("bank_client", "database", "events", "limits", "webhooks")  # benchmarks of one part: `dev.py bench limits`
 SETTLE_S = 120  # until everything that was accepted has its outcome
 AUTHORIZE = (
     "mutation($input: AuthorizePaymentInput!) { authorizePayment(input: $input) "
@@ -61,7 +61,8 @@ def bench(seconds: float, clients: int, as_json: bool) -> None:
     """Load the whole system on this machine and print ratios.
 
     Of one part: `bench bank_client` (a call to the bank), `bench database` (row-level security and the audit log, on ÷ off),
-    `bench events` (from a commit to all who follow), `bench limits` (authentication, limits and usage of a request).
+    `bench events` (from a commit to all who follow), `bench limits` (authentication, limits and usage of a request), `bench webhooks`
+    (deliveries of a worker).
     """
     console = Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="partner-api-bench-") as folder, started(Path(folder)) as system:

@@ -56,6 +56,7 @@ LOOK_S = 1.0  # between two looks when nobody wakes us: a lost wake-up costs tha
 LEAST_PAUSE_S = 0.02  # between two looks when everybody does: what comes meanwhile is one batch
 RETRY_S = 0.5  # until attempts are written down again that the database did not take
 KNOWN_ENDPOINTS = 10_000  # bounds that are remembered
+KNOWN_BODIES = 1_000  # messages of the newest events, some 2 kB each
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: Counter[Key] = Counter()
         self._bounds: LRUCache[Key, int] = LRUCache(KNOWN_ENDPOINTS)
+        self._bodies: LRUCache[UUID, bytes] = LRUCache(KNOWN_BODIES)
         self._full: set[Key] = set()  # leased all that they had room for: there may be more
         self._done: defaultdict[UUID, list[Recorded]] = defaultdict(list)
         self._recording: dict[UUID, asyncio.Task[None]] = {}
@@ -192,25 +194,31 @@ class Courier:
             ids = list({each.delivery.endpoint_id for each in leased})
             endpoints = await get_endpoints(tx, tenant_id, ids)
             sealed = await get_secrets(tx, tenant_id, ids, now)
-            going = [each for each in leased if self._may_go(endpoints.get(each.delivery.endpoint_id))]
-            await give_back(tx, tenant_id, [each for each in leased if each not in going])
+            good = {key for key, endpoint in endpoints.items() if endpoint.disabled_at is None}  # deleted ones are not there
+            going = [each for each in leased if each.delivery.endpoint_id in good]
+            await give_back(tx, tenant_id, [each for each in leased if each.delivery.endpoint_id not in good])
         if going:
             await self._world.reach(Failpoint.WEBHOOKS_LEASED)
         counts = Counter(each.delivery.endpoint_id for each in going)
         for endpoint_id, count in wanted.items():
             (self._full.add if counts[endpoint_id] >= count else self._full.discard)((tenant_id, endpoint_id))
-        keys = {id_: await self._secrets.open(tenant_id, sealed[id_]) for id_ in counts}
-        for delivery in going:
+        keys = {endpoint_id: await self._keys(tenant_id, endpoint_id, sealed.get(endpoint_id, [])) for endpoint_id in counts}
+        sent = [each for each in going if keys[each.delivery.endpoint_id]]
+        for delivery in sent:
             endpoint = endpoints[delivery.delivery.endpoint_id]
             self._under_way[tenant_id, endpoint.id] += 1
             task = asyncio.create_task(self._deliver(tenant_id, endpoint, keys[endpoint.id], delivery))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return len(going)
+        return len(sent)
 
-    def _may_go(self, endpoint: WebhookEndpoint | None) -> bool:
-        """Whether it was neither deleted nor disabled since the look."""
-        return endpoint is not None and endpoint.disabled_at is None
+    async def _keys(self, tenant_id: UUID, endpoint_id: UUID, sealed: Sequence[tuple[UUID, bytes]]) -> list[bytes]:
+        """What to sign with. None when that can't be had: what is leased for this endpoint waits, and for no other."""
+        try:
+            return await self._secrets.open(tenant_id, sealed)
+        except Exception:
+            log.exception("%s waits: its secret can't be opened", encode_id(IdKind.WEBHOOK_ENDPOINT, endpoint_id))
+            return []
 
     async def _bury(self, tenant_id: UUID, endpoint_id: UUID) -> None:
         """What is pending for an endpoint that is disabled or deleted is dead."""
@@ -249,7 +257,11 @@ class Courier:
         if logged is None:
             return None
         if endpoint.shape is None:
-            return orjson.dumps(envelope(delivery.type, logged.event.occurred_at, default_data(logged)))
+            body = self._bodies.get(logged.event.id)
+            if body is None:  # else another endpoint of the partner gets the same
+                body = orjson.dumps(envelope(delivery.type, logged.event.occurred_at, default_data(logged)))
+                self._bodies[logged.event.id] = body
+            return body
         shaped = await self._shape(tenant_id, endpoint, logged)
         return orjson.dumps({**envelope(delivery.type, logged.event.occurred_at, None), **shaped})
 

@@ -7,17 +7,17 @@ that comes back later than that finds another token there, and writes nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from domain.event import LoggedEvent
 from domain.webhook import MAX_LOGGED, Attempt, Verdict, WebhookDelivery, attempt_to_document
 from persistence.database import Transaction
-from persistence.events import logged_of
-from persistence.webhook_deliveries import COLUMNS, delivery_of
+from persistence.events import get_events
+from persistence.webhook_deliveries import delivery_of
 
 # From one endpoint with something pending to the next, by the index, however many deliveries each of them has.
 _DUE = text("""
@@ -53,7 +53,7 @@ _CLAIM_PROBES = text("""
     where tenant_id = :tenant_id and id = any(cast(:ids as uuid[])) and open_until <= :now
     returning id
 """)
-_LEASE = text(f"""
+_LEASE = text("""
     with picked as (
         select delivery.id from unnest(cast(:endpoint_id as uuid[]), cast(:room as integer[])) as wanted (endpoint_id, room)
         cross join lateral (
@@ -62,16 +62,10 @@ _LEASE = text(f"""
                 and (leased_until is null or leased_until <= :now)
             order by due_at limit wanted.room for update skip locked
         ) as delivery
-    ), leased as (
-        update webhook_deliveries set leased_until = :until, lease_token = :token
-        where tenant_id = :tenant_id and id = any(array(select id from picked))
-        returning {COLUMNS}
     )
-    select {", ".join(f"leased.{each.strip()}" for each in COLUMNS.split(","))},
-        events.sequence, events.occurred_at, events.previous_state, events.idempotency_key, events.payment, events.subject_kind,
-        events.subject_id, events.subject
-    from leased left join events on events.tenant_id = :tenant_id and events.id = leased.event_id
-    order by leased.due_at, leased.id
+    update webhook_deliveries set leased_until = :until, lease_token = :token
+    where tenant_id = :tenant_id and id = any(array(select id from picked))
+    returning id, endpoint_id, event_id, type, state, due_at, attempts, tries, ended_at, dead_why, cast('[]' as jsonb) as log
 """)
 _RECORD = text("""
     update webhook_deliveries set
@@ -163,7 +157,10 @@ async def lease_deliveries(
         "until": until,
         "token": token,
     }
-    return [Leased(delivery_of(row), token, _event_of(row)) for row in await tx.execute(_LEASE, parameters)]
+    deliveries = sorted(map(delivery_of, await tx.execute(_LEASE, parameters)), key=lambda each: (each.due_at, each.id))
+    # Apart from the deliveries: several endpoints of a partner get the same event.
+    events = await get_events(tx, tenant_id, list({each.event_id for each in deliveries if each.event_id}))
+    return [Leased(each, token, events.get(each.event_id) if each.event_id else None) for each in deliveries]
 
 
 async def record_attempts(tx: Transaction, tenant_id: UUID, done: Sequence[Recorded]) -> set[UUID]:
@@ -193,7 +190,3 @@ async def bury_deliveries(tx: Transaction, tenant_id: UUID, endpoint_id: UUID, *
     """Give up what is pending for an endpoint that gets nothing any more. Returns how many, at most `limit`."""
     parameters = {"tenant_id": tenant_id, "endpoint_id": endpoint_id, "why": why, "now": now, "limit": limit}
     return (await tx.execute(_BURY, parameters)).rowcount
-
-
-def _event_of(row: Row[Any]) -> LoggedEvent | None:
-    return None if row.sequence is None else logged_of(row, row.event_id)

@@ -5,7 +5,7 @@ import importlib
 import importlib.metadata
 import logging
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import click
@@ -58,14 +58,26 @@ def partner_api() -> None:
     """
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; say in a sentence what is wrong with the settings or the database, and exit with 1."""
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None  # there is no uvloop
+    import uvloop  # noqa: PLC0415
+
+    return uvloop.new_event_loop
+
+
+def run(work: Coroutine[Any, Any, T], *, is_busy: bool = False) -> T:
+    """Run a command's coroutine; say in a sentence what is wrong with the settings or the database, and exit with 1.
+
+    `is_busy`: it has thousands of things to do a second, and runs on uvloop.
+    """
     from gateway.vault.key_service import KeysAway  # noqa: PLC0415  (only for commands that need it)
     from persistence.database import BypassesRowSecurity, DatabaseAway  # noqa: PLC0415
     from persistence.revision import NotMigrated  # noqa: PLC0415
 
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=_fast_loop() if is_busy else None) as runner:
+            return runner.run(work)
     except KeysAway as error:
         raise click.ClickException(f"The master key can't be used just now ({error}).") from None
     except (DatabaseAway, OSError) as error:

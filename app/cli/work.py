@@ -16,4 +16,4 @@ def work() -> None:
     settings = read_settings(WorkSettings)
     log_to_stderr(settings.log_level)
     allow_many_connections()
-    run(work_until_stopped(settings))
+    run(work_until_stopped(settings), is_busy=True)

@@ -8,9 +8,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from domain.ids import IdKind, decode_id_of
 from domain.webhook_health import MIN_REQUESTS, OPEN_FOR_S
 from domain.webhook_payload import DEFAULT_SHAPE
 from domain.webhook_schedule import JITTER, MAX_ATTEMPTS, PAUSES_S
+from gateway import webhook_courier
 from gateway.webhook_courier import FIRST_AT_ONCE, LEASE_S, Courier
 from persistence.database import Database
 from tests.app.serving import Api
@@ -392,3 +394,42 @@ async def test_another_partners_endpoint_gets_nothing(
     await courier.run_once()
 
     assert [each.content["type"] for each in receiver.at("/others")] == ["webhook_endpoint.created"]
+
+
+async def test_a_commit_wakes_the_worker_which_finishes_what_is_under_way_when_it_is_stopped(
+    api: Api, receiver: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would not look by itself within the life of this test."""
+    monkeypatch.setattr(webhook_courier, "LOOK_S", 3_600.0)
+    await endpoint(api, receiver, "/hang", types=["PAYMENT_CREATED"])
+    database, stopped = api.app.state.house.parts.database, asyncio.Event()
+    monkeypatch.setattr(database, "on_events", courier.wake)
+    running = asyncio.create_task(courier.run(stopped))
+    await asyncio.sleep(0)
+
+    await api.payment()
+    await receiver.hung.wait()
+    stopped.set()
+    await asyncio.sleep(0)
+    receiver.free.set()
+    await running
+
+    (delivery,) = await deliveries_of(api)
+    assert delivery["state"] == "DELIVERED"
+
+
+async def test_an_endpoint_whose_secret_does_not_open_keeps_no_other_waiting(
+    api: Api, receiver: Receiver, courier: Courier, owner: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoilt = await endpoint(api, receiver, "/spoilt", types=["PAYMENT_CREATED"])
+    await endpoint(api, receiver, "/fine", types=["PAYMENT_CREATED"])
+    spoil = "update webhook_secrets set sealed = sealed || 'x' where tenant_id = :tenant and endpoint_id = :endpoint"
+    async with owner.tenant(api.tenant) as tx:
+        endpoint_id = decode_id_of(IdKind.WEBHOOK_ENDPOINT, spoilt["id"])
+        await tx.execute(text(spoil), {"tenant": api.tenant, "endpoint": endpoint_id})
+    await api.payment()
+
+    await courier.run_once()
+
+    assert (len(receiver.at("/fine")), len(receiver.at("/spoilt"))) == (1, 0)
+    assert f"{spoilt['id']} waits" in caplog.text
