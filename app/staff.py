@@ -87,6 +87,12 @@ async def set_tier(settings: OwnerSettings, partner: str, tier: TierName) -> boo
     return await _change_partner(settings, partner, (Mode.LIVE,), lambda tx, ids: partner_rows.set_tier(tx, ids, tier), *entry)
 
 
+async def set_cards_per_user(settings: OwnerSettings, partner: str, cards: int) -> bool:
+    """How many open cards a user of this partner may have, its sandbox's too; False when there is no such partner."""
+    entry = "partner.cards_per_user_set", f"{cards} cards"
+    return await _change_partner(settings, partner, Mode, lambda tx, ids: partner_rows.set_cards_per_user(tx, ids, cards), *entry)
+
+
 async def suspend_partner(settings: OwnerSettings, partner: str) -> bool:
     """Serve a partner nothing, its sandbox neither; what is under way goes on. False when there is no such partner."""
     now = real_world().now()

@@ -47,6 +47,7 @@ CARD_TRANSITIONS: Mapping[CardState, frozenset[CardState]] = {
     CardState.FROZEN: frozenset({CardState.ACTIVE, CardState.CLOSED}),
     CardState.CLOSED: frozenset(),
 }
+MAX_CARDS_PER_USER = 1000  # open ones that staff may grant, as the table has it: a fleet's, and few enough for one erasure
 # A number that was closed for one of these never comes back.
 COMPROMISED = frozenset({CardReason.LOST, CardReason.STOLEN, CardReason.FRAUD})
 

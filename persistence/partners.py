@@ -27,6 +27,7 @@ _LIST = text(f"select {_COLUMNS} from partners where sandbox_of is null order by
 # As `domain.partner.mode_of` has it, for queries that serve one mode: a rush of one must not fill the pages of the other.
 IN_MODE = "(coalesce(uuid_extract_version({}), 7) = 8) = (cast(:mode as text) = 'TEST')"
 _SET_TIER = text("update partners set tier = :tier where id = any(cast(:ids as uuid[]))")
+_SET_CARDS = text("update partners set cards_per_user = :cards where id = any(cast(:ids as uuid[]))")
 _SUSPEND = text("update partners set suspended_at = coalesce(suspended_at, :at) where id = any(cast(:ids as uuid[]))")
 _RESUME = text("update partners set suspended_at = null where id = any(cast(:ids as uuid[]))")
 _SET_ORIGINS = text("update partners set allowed_origins = :origins where id = any(cast(:ids as uuid[]))")
@@ -64,6 +65,11 @@ async def partner_ids(tx: Transaction, after: UUID | None = None, mode: Mode | N
 async def set_tier(tx: Transaction, ids: Sequence[UUID], tier: TierName) -> int:
     """Give tenants a tier. Returns how many there are. Needs the owner's login."""
     return (await tx.execute(_SET_TIER, {"ids": list(ids), "tier": tier})).rowcount
+
+
+async def set_cards_per_user(tx: Transaction, ids: Sequence[UUID], cards: int) -> int:
+    """How many open cards a user of these tenants may have. Returns how many tenants there are. Needs the owner's login."""
+    return (await tx.execute(_SET_CARDS, {"ids": list(ids), "cards": cards})).rowcount
 
 
 async def suspend_partners(tx: Transaction, ids: Sequence[UUID], at: datetime) -> int:

@@ -5,6 +5,7 @@ import json
 import click
 
 from app.cli.staff_output import checked_name, show_rows
+from domain.stored_card import MAX_CARDS_PER_USER
 from domain.tier import TierName
 
 TIER = click.Choice(TierName, case_sensitive=False)
@@ -81,6 +82,20 @@ def origins(partner: str, origin: tuple[str, ...], as_usual: bool) -> None:
     if not run(staff.set_origins(read_settings(OwnerSettings), partner, None if as_usual else origin)):
         raise click.ClickException(UNKNOWN)
     click.echo("The origins are the installation's." if as_usual else f"The origins are {', '.join(origin)}.")
+
+
+@partners.command("cards-per-user")
+@click.argument("partner")
+@click.argument("cards", type=click.IntRange(1, MAX_CARDS_PER_USER))
+def cards_per_user(partner: str, cards: int) -> None:
+    """Set how many open cards each user of a partner may have. Whoever has more keeps them, and adds none."""
+    from app import staff  # noqa: PLC0415
+    from app.cli import run  # noqa: PLC0415
+    from app.settings import OwnerSettings, read_settings  # noqa: PLC0415
+
+    if not run(staff.set_cards_per_user(read_settings(OwnerSettings), partner, cards)):
+        raise click.ClickException(UNKNOWN)
+    click.echo(f"Open cards of a user: at most {cards}.")
 
 
 @partners.command()

@@ -107,6 +107,16 @@ def test_a_key_with_a_bad_wish_is_not_made(run: Run, wrong: list[str]) -> None:
     assert run("keys", "list", "--partner", partner, "--json")[1] == ""
 
 
+def test_a_partner_is_told_how_many_cards_its_users_may_have(run: Run) -> None:
+    partner = json.loads(run("partners", "create", "--name", "FicMart", "--json")[1])["id"]
+
+    given = run("partners", "cards-per-user", partner, "10")
+    refused = [run("partners", "cards-per-user", partner, number)[0] for number in ("0", "1001", "many")]
+
+    assert given == (0, "Open cards of a user: at most 10.\n", "")
+    assert refused == [2, 2, 2]
+
+
 def test_a_partner_is_given_a_tier_suspended_and_resumed(run: Run) -> None:
     partner = json.loads(run("partners", "create", "--name", "FicMart", "--tier", "TRIAL", "--json")[1])
     keys = [
@@ -134,7 +144,9 @@ def test_a_partner_is_given_a_tier_suspended_and_resumed(run: Run) -> None:
     assert listed() == {**at_first, "tier": "ENTERPRISE"}
 
 
-@pytest.mark.parametrize("command", [("set-tier", "TRIAL"), ("suspend",), ("resume",)], ids=lambda each: each[0])
+@pytest.mark.parametrize(
+    "command", [("set-tier", "TRIAL"), ("cards-per-user", "7"), ("suspend",), ("resume",)], ids=lambda each: each[0]
+)
 @pytest.mark.parametrize("unknown", ["ptn_00000000000000000000000005", "FicMart"])
 def test_nobody_is_not_changed(run: Run, command: tuple[str, ...], unknown: str) -> None:
     code, out, err = run("partners", command[0], unknown, *command[1:])

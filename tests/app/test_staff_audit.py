@@ -48,6 +48,7 @@ async def test_what_becomes_of_a_partner_is_logged_with_the_login_of_the_machine
     settings: KeySettings, owner: Database, partner: str
 ) -> None:
     await staff.set_tier(settings, partner, TierName.ENTERPRISE)
+    await staff.set_cards_per_user(settings, partner, 10)
     await staff.suspend_partner(settings, partner)
     await staff.resume_partner(settings, partner)
 
@@ -56,12 +57,13 @@ async def test_what_becomes_of_a_partner_is_logged_with_the_login_of_the_machine
     assert [(each.action, each.note) for each in entries] == [
         ("partner.created", "tier TRIAL"),
         ("partner.tier_set", "tier ENTERPRISE"),
+        ("partner.cards_per_user_set", "10 cards"),
         ("partner.suspended", ""),
         ("partner.resumed", ""),
     ]
     assert {each.subject for each in entries} == {partner}
     assert {(each.kind, each.actor) for each in entries} == {(ActorKind.OPERATOR, f"staff (login {machine_login()})")}
-    assert in_the_sandbox == ["partner.suspended", "partner.resumed"]
+    assert in_the_sandbox == ["partner.cards_per_user_set", "partner.suspended", "partner.resumed"]
 
 
 async def test_what_becomes_of_a_key_is_logged_in_the_log_of_its_tenant(

@@ -16,6 +16,7 @@ from domain.ids import IdKind, decode_id_of, encode_id
 from domain.scope import ALL_SCOPES, Scope
 from persistence.card_numbers import get_card_numbers
 from persistence.database import Database
+from persistence.partners import set_cards_per_user
 from tests.app.serving import Api
 from tests.persistence.everything import everything_on_record
 from tests.resolvers.cards import CARD, HISTORY, add, card_by, do, number
@@ -230,7 +231,7 @@ async def test_one_number_twenty_times_at_once_is_one_card(api: Api) -> None:
 async def test_a_closed_card_makes_room_and_a_known_one_needs_none(api: Api, owner: Database) -> None:
     user = await make(api)
     async with owner.without_tenant() as tx:
-        await tx.execute(text("update partners set cards_per_user = 2 where id = :id"), {"id": api.tenant})
+        await set_cards_per_user(tx, [api.tenant], 2)
     first = await add(api, userId=user["id"], number=number(1))
     await add(api, userId=user["id"], number=number(2))
 
