@@ -43,6 +43,7 @@ from domain.caller import Caller
 from domain.partner import Mode
 from domain.tier import Rate
 from gateway.gateway import Gateway
+from gateway.issuing import Issuing
 from gateway.keyring import Keyring
 from gateway.register import Register
 from gateway.wallet import Wallet
@@ -152,6 +153,7 @@ def _contexts(
     keyring = _keyring(house, pepper)
     register = Register(database, world, secret)
     wallet = Wallet(database, world, house.parts.vault, secret)
+    issuing = {each.mode: Issuing(each) for each in house.of_each_mode}
 
     def context_for(caller: Caller, request_id: str) -> Context:
         if caller.mode not in gateways:
@@ -169,6 +171,7 @@ def _contexts(
             register=register,
             wallet=wallet,
             webhooks=webhooks,
+            issuing=issuing[caller.mode],
             request_id=request_id,
             feed=house.feed,
             bucket=bucket,

@@ -17,7 +17,7 @@ from domain.api_key import SHOWN_LENGTH, ApiKey, Network, account_of, hash_api_k
 from domain.caller import Caller
 from domain.ids import IdKind, decode_id_of, encode_id
 from domain.partner import Mode, mode_of, tenant_of
-from domain.scope import ALL_SCOPES, Scope
+from domain.scope import USUAL_SCOPES, Scope
 from domain.tier import TierName
 from gateway.world import real_world
 from persistence import api_keys
@@ -46,7 +46,7 @@ class Grant:
     """What a new key may do; `lasts` None: for ever, no networks: from anywhere."""
 
     mode: Mode = Mode.LIVE
-    scopes: frozenset[Scope] = ALL_SCOPES
+    scopes: frozenset[Scope] = USUAL_SCOPES
     lasts: timedelta | None = None
     networks: tuple[Network, ...] = ()
 

@@ -11,6 +11,7 @@ from app.settings import WorkSettings
 from app.webhooks import open_courier
 from gateway.card_expiry import CLOSE_EVERY_S, CardExpiry
 from gateway.expiry import EXPIRE_EVERY_S, Expiry
+from gateway.issuing import ISSUE_EVERY_S, IssuingRound
 from gateway.reaper import REAP_EVERY_S, Reaper
 from gateway.reconciliation import Reconciliation
 from gateway.recovery import Recovery
@@ -51,6 +52,8 @@ async def work_until_stopped(settings: WorkSettings) -> None:
                     schedule = Schedule(reconciliation, watch, parts.world, timedelta(seconds=settings.reconcile_every_s))
                     rounds.create_task(Recovery(parts, watch).run(stopped))
                     rounds.create_task(schedule.run(stopped))
+                    issuing = IssuingRound(parts, watch)
+                    rounds.create_task(again_and_again("issuing", issuing.run_once, ISSUE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("expiry", expiry.run_once, EXPIRE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("the expiry of cards", card_expiry.run_once, CLOSE_EVERY_S, stopped))
                 rounds.create_task(again_and_again("usage", usage.run_once, DRAIN_EVERY_S, stopped))

@@ -79,6 +79,7 @@ async def _measure(url: str) -> None:
         register=nothing,
         webhooks=nothing,
         wallet=nothing,
+        issuing=nothing,
         request_id="req_bench",
         feed=nothing,
         bucket=nothing,

@@ -156,6 +156,24 @@ class EndpointDisabled:
     endpoint_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class IssuingUnavailable:
+    """The bank does not issue cards. Nothing was done, and the key is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankUnavailable:
+    """The bank did not answer what it was only asked to tell. Nothing was done, and the key is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardAlreadyRevealed:
+    """The card's number was shown before, and is shown once."""
+
+    card_id: UUID
+    revealed_at: datetime
+
+
 Refusal = (
     InvalidInput
     | NotFound
@@ -171,6 +189,9 @@ Refusal = (
     | ExternalIdTaken
     | UserNotUsable
     | EndpointDisabled
+    | IssuingUnavailable
+    | BankUnavailable
+    | CardAlreadyRevealed
 )
 Answer = Performed | Refusal
 

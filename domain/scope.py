@@ -10,6 +10,7 @@ class Scope(StrEnum):
     USERS_WRITE = "users:write"
     CARDS_READ = "cards:read"
     CARDS_WRITE = "cards:write"
+    CARDS_REVEAL = "cards:reveal"  # apart: it is the one that shows a card's number
     PAYMENTS_READ = "payments:read"
     PAYMENTS_WRITE = "payments:write"
     REFUNDS_WRITE = "refunds:write"  # apart from payments: it is the one that takes money out of the partner's pocket
@@ -23,3 +24,4 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES = frozenset(Scope)
+USUAL_SCOPES = ALL_SCOPES - {Scope.CARDS_REVEAL}  # of a key that is made without naming any

@@ -40,6 +40,8 @@ _LOCK_EXPIRED = text(f"""
 _ROOM = text("""
     select cards_per_user, (
         select count(*) from cards where tenant_id = :tenant_id and user_id = :user_id and state <> 'CLOSED'
+    ) + (
+        select count(*) from issued_cards where tenant_id = :tenant_id and user_id = :user_id and bank_reference is null
     ) as open from partners where id = :tenant_id
 """)
 _INSERT = text(f"""
@@ -98,7 +100,10 @@ async def lock_expired_cards(tx: Transaction, tenant_id: UUID, now: datetime, li
 
 
 async def room_for_cards(tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[int, int]:
-    """How many open cards a user of this partner may have, and how many this one has, whose row is locked."""
+    """How many open cards a user of this partner may have, and how many this one has, whose row is locked.
+
+    Those that the bank is being asked for are counted, too.
+    """
     row = (await tx.execute(_ROOM, {"tenant_id": tenant_id, "user_id": user_id})).one()
     return row.cards_per_user, row.open
 

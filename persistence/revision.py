@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0015"
+REVISION = "0016"
 
 
 class NotMigrated(Exception):

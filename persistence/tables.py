@@ -343,3 +343,18 @@ webhook_deliveries = Table(
     Column("dead_why", Text),
     Column("log", JSONB, nullable=False),
 )
+
+issued_cards = Table(
+    "issued_cards",
+    metadata,
+    Column("tenant_id", UUID(), primary_key=True),
+    Column("card_id", UUID(), primary_key=True),
+    Column("user_id", UUID(), nullable=False),
+    Column("opened_at", _Time, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("api_key_id", UUID(), nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("ask_again_at", _Time),
+    Column("bank_reference", Text),
+    Column("revealed_at", _Time),
+)

@@ -18,6 +18,7 @@ from domain.tier import Rate
 from domain.user import User
 from domain.webhook import WebhookDelivery
 from gateway.gateway import Gateway
+from gateway.issuing import Issuing
 from gateway.keyring import Keyring
 from gateway.register import Register
 from gateway.wallet import Wallet
@@ -54,6 +55,7 @@ class Context:
     register: Register
     webhooks: Webhooks
     wallet: Wallet
+    issuing: Issuing
     request_id: str
     feed: EventFeed
     bucket: Callable[[], Awaitable[tuple[int, Rate]]]  # what is missing in the emptier of the caller's buckets, and its rate

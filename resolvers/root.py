@@ -14,6 +14,7 @@ from resolvers.asking import asks, follows
 from resolvers.card_fields import CardMutations, CardQueries
 from resolvers.context import Info
 from resolvers.given import given
+from resolvers.issuing_fields import IssuingMutations
 from resolvers.user_fields import UserMutations, UserQueries
 from resolvers.webhook_fields import WebhookMutations, WebhookQueries
 from schema import inputs
@@ -124,7 +125,7 @@ class Query(UserQueries, CardQueries, WebhookQueries):
 
 # Results are nullable: an error of ours in one field of a document must not erase what the fields before it did.
 @strawberry.type(description="What can be done. Every mutation carries an idempotency key: repeating it is always safe.")
-class Mutation(UserMutations, CardMutations, WebhookMutations):
+class Mutation(UserMutations, CardMutations, IssuingMutations, WebhookMutations):
     @asks(Scope.PAYMENTS_WRITE, "Hold money on a card for an order. A decline is an outcome: look at `payment.state`.")
     async def authorize_payment(
         self,

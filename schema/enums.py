@@ -37,6 +37,9 @@ class ErrorCode(StrEnum):
     EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
     USER_NOT_USABLE = "USER_NOT_USABLE"
     WEBHOOK_ENDPOINT_DISABLED = "WEBHOOK_ENDPOINT_DISABLED"
+    ISSUING_UNAVAILABLE = "ISSUING_UNAVAILABLE"
+    BANK_UNAVAILABLE = "BANK_UNAVAILABLE"
+    CARD_ALREADY_REVEALED = "CARD_ALREADY_REVEALED"
 
 
 _E = TypeVar("_E", bound=Enum)
@@ -211,6 +214,9 @@ _publish(
         ErrorCode.LIMIT_EXCEEDED: "The payment would pass a limit of the card.",
         ErrorCode.EXTERNAL_ID_TAKEN: "Another request has made a user with this external id.",
         ErrorCode.USER_NOT_USABLE: "The user's state stands against it.",
+        ErrorCode.ISSUING_UNAVAILABLE: "The bank does not issue cards. Nothing was done.",
+        ErrorCode.BANK_UNAVAILABLE: "The bank did not answer. Nothing was done; repeat it with the same key.",
+        ErrorCode.CARD_ALREADY_REVEALED: "The card's number was shown before, and is shown once.",
     },
 )
 _publish(
@@ -230,7 +236,8 @@ _publish(
         Scope.USERS_READ: "Look at end users.",
         Scope.USERS_WRITE: "Make and change end users.",
         Scope.CARDS_READ: "Look at stored cards.",
-        Scope.CARDS_WRITE: "Add and change stored cards.",
+        Scope.CARDS_WRITE: "Add, issue and change stored cards.",
+        Scope.CARDS_REVEAL: "See the number of an issued card, once. No key has it unless it was named.",
         Scope.PAYMENTS_READ: "Look at payments, orders and reports of the reconciliation.",
         Scope.PAYMENTS_WRITE: "Authorize, capture and void payments.",
         Scope.REFUNDS_WRITE: "Pay captured money back.",

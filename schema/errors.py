@@ -1,7 +1,5 @@
 """Refusals as types: each kind of `domain.answer.Refusal` has one here, and a test proves that none is missing."""
 
-from typing import assert_never
-
 import strawberry
 
 from domain import answer
@@ -11,6 +9,7 @@ from domain.scope import Scope
 from schema.card_errors import CardLimitExceededError, CardNotUsableError, card_error_of
 from schema.end_user_errors import ExternalIdTakenError, UserNotUsableError, end_user_error_of
 from schema.enums import ErrorCode
+from schema.issuing_errors import BankUnavailableError, CardAlreadyRevealedError, IssuingUnavailableError, issuing_error_of
 from schema.user_error import UserError
 
 
@@ -87,6 +86,9 @@ ErrorType = (
     | ExternalIdTakenError
     | UserNotUsableError
     | WebhookEndpointDisabledError
+    | IssuingUnavailableError
+    | BankUnavailableError
+    | CardAlreadyRevealedError
 )
 KEY_PATH = ["input", "idempotencyKey"]
 _USED_BEFORE = (
@@ -159,7 +161,7 @@ def error_of(refusal: answer.Refusal) -> ErrorType:
                 current_state=state,
             )
         case _:
-            assert_never(refusal)
+            return issuing_error_of(refusal)
 
 
 def _unusable_error_of(

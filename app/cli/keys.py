@@ -10,7 +10,7 @@ from app.cli.staff_output import checked_name, show_rows
 from domain.api_key import Network
 from domain.key_request import MAX_NETWORKS, as_network
 from domain.partner import Mode
-from domain.scope import ALL_SCOPES, Scope
+from domain.scope import USUAL_SCOPES, Scope
 
 MAX_DAYS = 3650  # ten years; whoever means for ever says nothing
 COLUMNS = {
@@ -66,7 +66,7 @@ def create(
 
     grant = staff.Grant(
         mode=Mode(mode.upper()),
-        scopes=frozenset(map(Scope, scopes)) or ALL_SCOPES,
+        scopes=frozenset(map(Scope, scopes)) or USUAL_SCOPES,
         lasts=None if expires_in_days is None else timedelta(days=expires_in_days),
         networks=_checked_networks(networks),
     )

@@ -124,6 +124,8 @@ RECONCILIATIONS = tuple(
 WEBHOOKS = ((F.WEBHOOKS_LEASED, 1), (F.WEBHOOK_SENT, 1), (F.WEBHOOKS_RECORDED, 1))
 # An operator's command ends itself in its transaction.
 SETTLEMENTS = (F.SETTLEMENT_WRITTEN,)
+# An API process ends itself while it has a card issued.
+ISSUES = (F.CARD_ISSUE_COMMITTED, F.CARD_ISSUED, F.CARD_ISSUE_WRITTEN)
 # An operator's rotation ends itself in the page of its numbers or in that of its open attempts; over the first or the second partner.
 ROTATIONS = tuple((failpoint, passing) for failpoint in (F.SEALS_REPLACED, F.DATA_KEYS_REWRAPPED) for passing in (1, 2))
 # Postgres dies instead of us, with the four transactions open: the process that serves one of them, and so all of them.
@@ -143,4 +145,4 @@ COMMITS = (
 def exercised() -> set[Failpoint]:
     """The failpoints that have a row, and so a process that dies there."""
     at_passings = {failpoint for failpoint, _ in BATCHES + ROUNDS + RECONCILIATIONS + WEBHOOKS + ROTATIONS}
-    return {death.at for death in REQUESTS + RECOVERIES} | at_passings | {*SETTLEMENTS}
+    return {death.at for death in REQUESTS + RECOVERIES} | at_passings | {*SETTLEMENTS, *ISSUES}

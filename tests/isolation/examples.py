@@ -22,6 +22,7 @@ from tests.isolation.pairs import id_pair as _id
 from tests.isolation.webhooks import WEBHOOK_BASES, webhook_examples
 from tests.resolvers.cards import add as add_card
 from tests.resolvers.cards import do as do_card
+from tests.resolvers.issuing import issued as issued_card
 from tests.resolvers.users import change as change_user
 from tests.resolvers.users import fresh_name
 from tests.resolvers.users import make as make_user
@@ -136,7 +137,7 @@ def _cards(victim: Estate) -> dict[str, list[Pair]]:
     verbs = {"Activate": "older", "Freeze": "older", "Unfreeze": "frozen", "Close": "newer"}
     keys = {
         f"{verb}CardInput.idempotencyKey": [Pair(victim.idempotency_keys[number], f"nobody's key {number + 1}")]
-        for number, verb in enumerate(("Add", *verbs), start=12)
+        for number, verb in enumerate(("Add", *verbs, "Issue", "Reveal"), start=12)
     }
     return {
         "Query.card(id:)": [Pair(each["id"], neighbour(each["id"])) for each in cards.values()],
@@ -146,6 +147,8 @@ def _cards(victim: Estate) -> dict[str, list[Pair]]:
         "CardFilter.states": [Pair({"states": ["FROZEN"]}, {"states": []})],
         "User.cards(after:)": [_cursor(victim.cursors["cards"])],
         "AddCardInput.userId": [_id(user)],
+        "IssueCardInput.userId": [_id(user)],
+        "RevealCardInput.cardId": [_id(cards["older"]["id"])],
         **{f"{verb}CardInput.cardId": [_id(cards[which]["id"])] for verb, which in verbs.items()},
         **keys,
     }
@@ -241,6 +244,10 @@ async def _with_inactive_card(api: Api) -> dict[str, Any]:
     return {"input": {"idempotencyKey": api.fresh("key"), "cardId": encode_id(IdKind.CARD, kept.id)}}
 
 
+async def _with_issued_card(api: Api) -> dict[str, Any]:
+    return {"input": {"idempotencyKey": api.fresh("key"), "cardId": (await issued_card(api))["id"]}}
+
+
 def _with_card(*, frozen: bool = False, **more: str) -> Base:
     async def make(api: Api) -> dict[str, Any]:
         card = await add_card(api)
@@ -263,6 +270,8 @@ BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the
     "addCard": _add_card,
     "activateCard": _with_inactive_card,
     "freezeCard": _with_card(),
+    "issueCard": _with_user(),
+    "revealCard": _with_issued_card,
     "unfreezeCard": _with_card(frozen=True),
     "closeCard": _with_card(reason="CUSTOMER_REQUEST"),
     "createUser": _create_user,

@@ -73,6 +73,8 @@ REPORTS = (
     """insert into cards (tenant_id, id, user_id, kind, brand, last_four, expiry_month, expiry_year, fingerprint, state, created_at,
                           state_since)
        values (:tenant, :tenant, :tenant, 'ADDED', 'VISA', '1111', 12, 2030, sha256(''), 'ACTIVE', now(), now())""",
+    """insert into issued_cards (tenant_id, card_id, user_id, opened_at, actor, api_key_id, idempotency_key, ask_again_at)
+       values (:tenant, :tenant, :tenant, now(), 'test', :tenant, 'key', now())""",
     """insert into card_numbers (tenant_id, card_id, sealed, key_version)
        values (:tenant, :tenant, '\\x0200000001'::bytea || sha256(''), 1)""",
     """insert into card_transitions (tenant_id, card_id, number, after, actor, at)

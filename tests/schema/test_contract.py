@@ -19,6 +19,8 @@ from graphql import (
 
 from app.graphql import build_schema as build_api
 from domain.answer import (
+    BankUnavailable,
+    CardAlreadyRevealed,
     CardLimitExceeded,
     CardNotUsable,
     EndpointDisabled,
@@ -29,6 +31,7 @@ from domain.answer import (
     InsufficientScope,
     InvalidInput,
     InvalidTransition,
+    IssuingUnavailable,
     KeyNotUsable,
     LimitName,
     LimitReached,
@@ -318,6 +321,14 @@ REFUSALS: list[tuple[Refusal, str, ErrorCode, list[str]]] = [
         ErrorCode.USER_NOT_USABLE,
         ["input", "userId"],
     ),
+    (IssuingUnavailable(), "IssuingUnavailableError", ErrorCode.ISSUING_UNAVAILABLE, None),
+    (BankUnavailable(), "BankUnavailableError", ErrorCode.BANK_UNAVAILABLE, None),
+    (
+        CardAlreadyRevealed(PAYMENT.id, PAYMENT.created_at),
+        "CardAlreadyRevealedError",
+        ErrorCode.CARD_ALREADY_REVEALED,
+        ["input", "cardId"],
+    ),
 ]
 
 
@@ -329,7 +340,7 @@ def test_no_kind_of_refusal_is_missing_below() -> None:
 
 @pytest.mark.parametrize(("refusal", "name", "code", "path"), REFUSALS, ids=[name for _, name, _, _ in REFUSALS])
 def test_a_refusal_has_an_error_type_in_the_unions_of_mutations(
-    refusal: Refusal, name: str, code: ErrorCode, path: list[str]
+    refusal: Refusal, name: str, code: ErrorCode, path: list[str] | None
 ) -> None:
     error = error_of(refusal)
 
