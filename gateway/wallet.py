@@ -15,6 +15,8 @@ from domain.card_document import card_from_document, card_to_document
 from domain.card_life import CARD_PATH, moved
 from domain.card_request import AddCard, MoveCard
 from domain.fingerprint import fingerprint_of_change
+from domain.limit_request import SetCardLimits, below_what_is_spent, changed_limits
+from domain.spending import NOTHING_SPENT
 from domain.stored_card import COMPROMISED, Card, CardKind, CardState
 from domain.user import UserState
 from gateway.card_changes import CardChange, record_card_changes, record_new_card
@@ -23,6 +25,7 @@ from gateway.telling import Changed, Outcome, change_once
 from gateway.vault.vault import SealedNumber, Vault
 from gateway.world import World
 from persistence.card_numbers import insert_card_number
+from persistence.card_spending import spent_with_cards
 from persistence.cards import lock_cards, lock_cards_of_number, room_for_cards
 from persistence.database import Database, Transaction
 from persistence.users import lock_user
@@ -88,8 +91,7 @@ class Wallet:
         """Activate, freeze, unfreeze or close a card. Raises DatabaseAway; then repeat with the same idempotency key."""
 
         async def act(tx: Transaction) -> Changed[Card] | Refusal:
-            wanted = [request.card_id] if request.card_id else []
-            card = next(iter((await lock_cards(tx, tenant_id, wanted)).values()), None)
+            card = await self._locked(tx, tenant_id, request.card_id)
             if card is None:
                 return NotFound(CARD_PATH, "card")
             after = moved(card, request.verb, request.reason, self._world.now())
@@ -99,6 +101,28 @@ class Wallet:
             return Changed(after, _answer(after), happened)
 
         return await self._once(tenant_id, request.verb.value, request, request.content, origin, act)
+
+    async def set_limits(self, tenant_id: UUID, request: SetCardLimits, origin: Origin = UNKNOWN_ORIGIN) -> CardAnswer | Refusal:
+        """Change what may be spent with a card. Raises DatabaseAway; then repeat with the same idempotency key."""
+
+        async def act(tx: Transaction) -> Changed[Card] | Refusal:
+            card = await self._locked(tx, tenant_id, request.card_id)
+            if card is None:
+                return NotFound(CARD_PATH, "card")
+            if card.state is CardState.CLOSED:
+                return CardNotUsable(CARD_PATH, card.id, card.state, "Nothing is spent with a card that is CLOSED.")
+            spent = await spent_with_cards(tx, tenant_id, [card.id], self._world.now())
+            if (refusal := below_what_is_spent(request.changes, spent.get(card.id, NOTHING_SPENT))) is not None:
+                return refusal
+            after = replace(card, limits=changed_limits(card.limits, request.changes))
+            changes = [CardChange(card, after)] if after != card else []
+            happened = await record_card_changes(tx, tenant_id, changes, origin)
+            return Changed(after, _answer(after), happened)
+
+        return await self._once(tenant_id, "setCardLimits", request, request.content, origin, act)
+
+    async def _locked(self, tx: Transaction, tenant_id: UUID, card_id: UUID | None) -> Card | None:
+        return next(iter((await lock_cards(tx, tenant_id, [card_id] if card_id else [])).values()), None)
 
     async def _renew(self, tx: Transaction, tenant_id: UUID, card: Card, request: AddCard, origin: Origin) -> Changed[Card]:
         renewed = replace(card, expiry_month=request.expiry_month, expiry_year=request.expiry_year)
@@ -129,7 +153,7 @@ class Wallet:
         self,
         tenant_id: UUID,
         kind: str,
-        request: AddCard | MoveCard,
+        request: AddCard | MoveCard | SetCardLimits,
         content: dict[str, Any],
         origin: Origin,
         act: Callable[[Transaction], Awaitable[Changed[Card] | Refusal]],

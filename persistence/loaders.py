@@ -22,7 +22,7 @@ from persistence.events import get_events
 from persistence.payments import get_standings
 from persistence.payments_below import Parent, PaymentsWanted, count_below, pages_below
 from persistence.reports import LinesWanted, pages_of_lines
-from persistence.users import get_users
+from persistence.users import get_customers, get_users
 from persistence.webhook_deliveries import DeliveriesWanted, pages_of_deliveries
 
 MAX_BATCH = 1000  # keys of one statement; a document asks for far fewer
@@ -47,6 +47,17 @@ def user_loader(database: Database, tenant_id: UUID) -> DataLoader[UUID, User | 
         async with database.tenant(tenant_id) as tx:
             found = await get_users(tx, tenant_id, user_ids)
         return [found.get(each) for each in user_ids]
+
+    return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
+
+
+def customer_loader(database: Database, tenant_id: UUID) -> DataLoader[str, User | None]:
+    """Users by the partner's names for them, for one request of one tenant."""
+
+    async def load(names: list[str]) -> Sequence[User | None]:
+        async with database.tenant(tenant_id) as tx:
+            found = await get_customers(tx, tenant_id, names)
+        return [found.get(each) for each in names]
 
     return DataLoader(load_fn=load, max_batch_size=MAX_BATCH, cache=False)
 

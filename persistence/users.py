@@ -19,7 +19,7 @@ _INSERT = text(f"""
     returning true
 """)
 _GET = text(f"select {COLUMNS} from users where tenant_id = :tenant_id and id = any(cast(:ids as uuid[]))")
-_FIND = text(f"select {COLUMNS} from users where tenant_id = :tenant_id and external_id = :external_id")
+_OF_CUSTOMERS = text(f"select {COLUMNS} from users where tenant_id = :tenant_id and external_id = any(cast(:names as text[]))")
 # `no key`: what only refers to the user need not wait.
 _LOCK = text(f"select {COLUMNS} from users where tenant_id = :tenant_id and id = :id for no key update")
 _SAVE = text("""
@@ -40,8 +40,13 @@ async def get_users(tx: Transaction, tenant_id: UUID, ids: Sequence[UUID]) -> di
 
 async def find_user(tx: Transaction, tenant_id: UUID, external_id: str) -> User | None:
     """The user with this external id, in its one spelling."""
-    row = (await tx.execute(_FIND, {"tenant_id": tenant_id, "external_id": external_id})).one_or_none()
-    return user_of(row) if row else None
+    return (await get_customers(tx, tenant_id, [external_id])).get(external_id)
+
+
+async def get_customers(tx: Transaction, tenant_id: UUID, external_ids: Sequence[str]) -> dict[str, User]:
+    """The users with these external ids, by those."""
+    rows = await tx.execute(_OF_CUSTOMERS, {"tenant_id": tenant_id, "names": list(external_ids)})
+    return {row.external_id: user_of(row) for row in rows}
 
 
 async def lock_user(tx: Transaction, tenant_id: UUID, user_id: UUID) -> User | None:

@@ -19,6 +19,7 @@ from schema.card import (
     CardConnection,
     CloseCardResult,
     FreezeCardResult,
+    SetCardLimitsResult,
     UnfreezeCardResult,
 )
 
@@ -94,3 +95,11 @@ class CardMutations:
         input: Annotated[card_inputs.CloseCardInput, strawberry.argument(description="The wish.")],  # noqa: A002
     ) -> CloseCardResult | None:
         return await cards.close_card(info, input)
+
+    @asks(Scope.CARDS_WRITE, "Say what may be spent with a card at most. Payments that are under way are not touched by it.")
+    async def set_card_limits(
+        self,
+        info: Info,
+        input: Annotated[card_inputs.SetCardLimitsInput, strawberry.argument(description="The wish.")],  # noqa: A002
+    ) -> SetCardLimitsResult | None:
+        return await cards.set_card_limits(info, input)

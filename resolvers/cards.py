@@ -3,10 +3,13 @@
 from typing import cast
 from uuid import UUID
 
-from domain.answer import InvalidInput
+import strawberry
+
+from domain.answer import InvalidInput, LimitName, Refusal
 from domain.card_life import CardVerb
 from domain.card_request import parse_add_card, parse_move_card
 from domain.ids import IdKind, decode_id_of
+from domain.limit_request import RawLimit, parse_set_limits
 from domain.stored_card import CardReason
 from gateway.wallet import CardAnswer
 from persistence.card_pages import CardFilter, count_cards, page_of_cards
@@ -25,6 +28,7 @@ from schema.card import (
     CardPayload,
     CloseCardResult,
     FreezeCardResult,
+    SetCardLimitsResult,
     UnfreezeCardResult,
     card_of,
 )
@@ -87,14 +91,36 @@ async def close_card(info: Info, input: inputs.CloseCardInput) -> CloseCardResul
     return cast(CloseCardResult, await _move(info, input.idempotency_key, input.card_id, CardVerb.CLOSE, input.reason))
 
 
+async def set_card_limits(info: Info, input: inputs.SetCardLimitsInput) -> SetCardLimitsResult:  # noqa: A002
+    """Change what may be spent with it."""
+    wished = {
+        LimitName.PER_TRANSACTION: input.per_transaction,
+        LimitName.PER_DAY: input.per_day,
+        LimitName.PER_MONTH: input.per_month,
+    }
+    raw = {
+        name: None if money is None else RawLimit(money.minor_units, money.currency)
+        for name, money in wished.items()
+        if money is not strawberry.UNSET
+    }
+    context = info.context
+    request = parse_set_limits(input.idempotency_key, input.card_id, raw)
+    if isinstance(request, InvalidInput):
+        return cast(SetCardLimitsResult, error_of(request))
+    return cast(SetCardLimitsResult, _answered(await context.wallet.set_limits(context.tenant_id, request, context.origin)))
+
+
 async def _move(
     info: Info, idempotency_key: str, card_id: str, verb: CardVerb, reason: CardReason | None = None
 ) -> CardPayload | ErrorType:
     context = info.context
     request = parse_move_card(idempotency_key, card_id, verb, reason)
-    answer = (
-        request if isinstance(request, InvalidInput) else await context.wallet.move(context.tenant_id, request, context.origin)
-    )
+    if isinstance(request, InvalidInput):
+        return error_of(request)
+    return _answered(await context.wallet.move(context.tenant_id, request, context.origin))
+
+
+def _answered(answer: CardAnswer | Refusal) -> CardPayload | ErrorType:
     if not isinstance(answer, CardAnswer):
         return error_of(answer)
     return CardPayload(card=card_of(answer.card), replayed=answer.replayed)

@@ -13,6 +13,7 @@ from domain.caller import Caller
 from domain.event import LoggedEvent
 from domain.payment import Standing
 from domain.reconciliation import ReportLine
+from domain.spending import Spent
 from domain.stored_card import Card, CardTransition
 from domain.tier import Rate
 from domain.user import User
@@ -32,12 +33,17 @@ from persistence.loaders import (
     card_history_loader,
     card_loader,
     cards_below_loader,
+    customer_loader,
     event_loader,
+    payment_count_loader,
+    payments_below_loader,
     report_line_loader,
+    spent_loader,
     standing_loader,
     user_loader,
     webhook_delivery_loader,
 )
+from persistence.payments_below import Parent, PaymentsWanted
 from persistence.reports import LinesWanted
 from persistence.webhook_deliveries import DeliveriesWanted
 from resolvers.below import BelowForRequest
@@ -90,6 +96,11 @@ class Context:
         return user_loader(self.database, self.tenant_id)
 
     @cached_property
+    def customers(self) -> DataLoader[str, User | None]:
+        """Users by the partner's names for them."""
+        return customer_loader(self.database, self.tenant_id)
+
+    @cached_property
     def cards(self) -> DataLoader[UUID, Card | None]:
         """Cards by their ids."""
         return card_loader(self.database, self.tenant_id)
@@ -108,6 +119,21 @@ class Context:
     def card_histories(self) -> DataLoader[UUID, list[CardTransition]]:
         """The lives of cards."""
         return card_history_loader(self.database, self.tenant_id)
+
+    @cached_property
+    def spent(self) -> DataLoader[UUID, Spent]:
+        """What is spent with cards."""
+        return spent_loader(self.database, self.tenant_id, self.world.now)
+
+    @cached_property
+    def payments_below(self) -> dict[Parent, DataLoader[PaymentsWanted, list[Standing]]]:
+        """The payments of cards, and those of customers: the pages of several in one document are one statement."""
+        return {parent: payments_below_loader(self.database, self.tenant_id, parent) for parent in Parent}
+
+    @cached_property
+    def payment_counts(self) -> dict[Parent, DataLoader[UUID | str, int]]:
+        """How many payments there are below cards, and below customers."""
+        return {parent: payment_count_loader(self.database, self.tenant_id, parent) for parent in Parent}
 
     @cached_property
     def report_lines(self) -> DataLoader[LinesWanted, list[ReportLine]]:

@@ -8,12 +8,15 @@ from uuid import UUID
 
 import strawberry
 
+from domain.payment import Payment as DomainPayment
+from domain.spending import Spent
 from domain.stored_card import Card as DomainCard
 from domain.stored_card import CardTransition
 from domain.user import User as DomainUser
 
 if TYPE_CHECKING:
-    from schema.card import CardConnection
+    from schema.card import Card, CardConnection
+    from schema.connection import PaymentConnection
     from schema.user import User
 
 
@@ -35,6 +38,21 @@ class Below(Protocol):
 
     async def cards_of_user(self, user: DomainUser, first: int | None, after: str | None) -> "CardConnection":
         """A page of their cards. Raises an error for a reader who may not look at cards."""
+
+    async def spent_with_card(self, card: DomainCard) -> Spent:
+        """What is spent with it by now. Raises an error for a reader who may not look at payments."""
+
+    async def payments_of_card(self, card: DomainCard, first: int | None, after: str | None) -> "PaymentConnection":
+        """A page of the payments with it. Raises an error for a reader who may not look at payments."""
+
+    async def payments_of_user(self, user: DomainUser, first: int | None, after: str | None) -> "PaymentConnection":
+        """A page of the payments of that customer. Raises an error for a reader who may not look at payments."""
+
+    async def card_of_payment(self, payment: DomainPayment) -> "Card | None":
+        """The stored card that it was made with, as it is now. Raises an error for a reader who may not look at cards."""
+
+    async def user_of_payment(self, payment: DomainPayment) -> "User | None":
+        """Whose it is, as they are now. Raises an error for a reader who may not look at users."""
 
 
 class Asking(Protocol):

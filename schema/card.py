@@ -8,17 +8,21 @@ import strawberry
 
 from domain.card import CardBrand
 from domain.ids import IdKind, encode_id
+from domain.money import MAX_MINOR_UNITS
 from domain.money import Money as DomainMoney
 from domain.stored_card import Card as DomainCard
 from domain.stored_card import CardKind, CardReason, CardState
+from schema import inputs
 from schema.below import Info
 from schema.card_errors import CardNotUsableError
-from schema.connection import PageInfo
+from schema.connection import PageInfo, PaymentConnection
 from schema.end_user_errors import UserNotUsableError
 from schema.errors import IdempotencyMismatchError, InvalidInputError, LimitReachedError, NotFoundError
 from schema.money import Money, money_of
 from schema.node import Node
 from schema.user import User
+
+_NEEDS_PAYMENTS = "Needs the scope `payments:read`; null, with an error, for a key without it."
 
 
 @strawberry.type(description="A step of a card's life.")
@@ -35,6 +39,15 @@ class CardLimits:
     per_transaction: Money | None = strawberry.field(description="With one payment.")
     per_day: Money | None = strawberry.field(description="With all payments of a day (UTC).")
     per_month: Money | None = strawberry.field(description="With all payments of a month (UTC).")
+
+
+@strawberry.type(
+    description="What is spent with a card: the amounts of its payments, from when they are accepted until they are declined, voided, "
+    "expired or refunded."
+)
+class CardSpend:
+    today: Money = strawberry.field(description="Of the payments that were accepted today (UTC).")
+    month: Money = strawberry.field(description="Of those that were accepted in this month (UTC), today's included.")
 
 
 @strawberry.type(description="A card that is kept for a user. Its number is sealed, and nowhere in this API.")
@@ -71,6 +84,17 @@ class Card(Node):
         return CardLimits(
             per_transaction=_money(limits.per_transaction), per_day=_money(limits.per_day), per_month=_money(limits.per_month)
         )
+
+    @strawberry.field(description=f"What is spent with it. {_NEEDS_PAYMENTS}")
+    async def spend(self, info: Info) -> CardSpend | None:
+        spent = await info.context.below.spent_with_card(self.card)
+        return CardSpend(today=_sum(spent.today), month=_sum(spent.this_month))
+
+    @strawberry.field(description=f"The payments that were made with it, newest first. {_NEEDS_PAYMENTS}")
+    async def payments(
+        self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
+    ) -> PaymentConnection | None:
+        return await info.context.below.payments_of_card(self.card, first, after)
 
 
 @strawberry.type(description="A card and its place in the list.")
@@ -134,6 +158,11 @@ UnfreezeCardResult = Annotated[
 CloseCardResult = Annotated[_Moved, strawberry.union("CloseCardResult", description="The card, or why it was not closed.")]
 
 
+SetCardLimitsResult = Annotated[
+    _Moved, strawberry.union("SetCardLimitsResult", description="The card, or why nothing was changed.")
+]
+
+
 def card_of(card: DomainCard) -> Card:
     """A domain card as the schema shows it."""
     return Card(
@@ -150,6 +179,10 @@ def card_of(card: DomainCard) -> Card:
         created_at=card.created_at,
         state_since=card.state_since,
     )
+
+
+def _sum(minor_units: int) -> Money:
+    return money_of(DomainMoney(min(minor_units, MAX_MINOR_UNITS)))
 
 
 def _money(minor_units: int | None) -> Money | None:

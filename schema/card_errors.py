@@ -19,7 +19,7 @@ from schema.user_error import UserError
 @strawberry.type(description="The card's state stands against it, or its user's.")
 class CardNotUsableError(UserError):
     card_id: strawberry.ID = strawberry.field(description="The card.")
-    current_state: CardState = strawberry.field(description="Its state.")
+    card_state: CardState = strawberry.field(description="Its state.")
 
 
 @strawberry.type(description="The payment would pass a limit of the card. The bank was not asked.")
@@ -42,7 +42,7 @@ def card_error_of(refusal: answer.CardNotUsable | answer.CardLimitExceeded) -> C
                 message=message,
                 path=list(path),
                 card_id=strawberry.ID(encode_id(IdKind.CARD, card_id)),
-                current_state=state,
+                card_state=state,
             )
         case answer.CardLimitExceeded():
             return _limit_exceeded(refusal)

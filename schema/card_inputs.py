@@ -4,6 +4,7 @@ import strawberry
 
 from domain.stored_card import CardReason, CardState
 from schema.idempotency_key import IDEMPOTENCY_KEY
+from schema.inputs import MoneyInput
 
 
 @strawberry.input(description="A wish to keep a card for a user. The CVV is no part of it: it is never stored.")
@@ -42,6 +43,22 @@ class CloseCardInput:
     card_id: strawberry.ID = strawberry.field(description="A card that is not CLOSED.")
     reason: CardReason = strawberry.field(
         description="Why; any but EXPIRED. A number that was closed as LOST, STOLEN or FRAUD can't be added again for its user."
+    )
+
+
+@strawberry.input(
+    description="A wish to change what may be spent with a card at most. What is left out stays as it is; null takes a limit off."
+)
+class SetCardLimitsInput:
+    idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
+    card_id: strawberry.ID = strawberry.field(description="A card that is not CLOSED.")
+    per_transaction: MoneyInput | None = strawberry.field(description="With one payment.", default=strawberry.UNSET)
+    per_day: MoneyInput | None = strawberry.field(
+        description="With all payments that are accepted on a day (UTC). Not below what is spent today.", default=strawberry.UNSET
+    )
+    per_month: MoneyInput | None = strawberry.field(
+        description="With all payments that are accepted in a month (UTC). Not below what is spent in this one.",
+        default=strawberry.UNSET,
     )
 
 

@@ -1,6 +1,7 @@
 """A payment: the receipt."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -11,8 +12,13 @@ from domain.payment import BankReferences as DomainBankReferences
 from domain.payment import DeclineCode, PaymentState, ReviewReason, Verb
 from domain.payment import Payment as DomainPayment
 from domain.payment import PendingOperation as DomainPendingOperation
+from schema.below import Info
 from schema.money import Money, money_of
 from schema.node import Node
+
+if TYPE_CHECKING:
+    from schema.card import Card
+    from schema.user import User
 
 
 @strawberry.type(description="What is kept of a card: enough for its owner to recognise it.")
@@ -61,6 +67,20 @@ class Payment(Node):
     card: CardSummary = strawberry.field(description="The card it was paid with.")
     created_at: datetime = strawberry.field(description="When it was accepted.")
     needs_review: bool = strawberry.field(description="Whether our operators have to look at it. Its state is true all the same.")
+
+    @strawberry.field(
+        description="The stored card that it was made with, as it is now; null when the card was given in full. Needs the scope "
+        "`cards:read`; null, with an error, for a key without it."
+    )
+    async def stored_card(self, info: Info) -> Annotated["Card", strawberry.lazy("schema.card")] | None:
+        return await info.context.below.card_of_payment(self.payment)
+
+    @strawberry.field(
+        description="The user whose `externalId` is the `customerId`, as they are now; null when there is none. Needs the scope "
+        "`users:read`; null, with an error, for a key without it."
+    )
+    async def user(self, info: Info) -> Annotated["User", strawberry.lazy("schema.user")] | None:
+        return await info.context.below.user_of_payment(self.payment)
 
     @strawberry.field(description="Each state it has been in, oldest first.")
     def history(self) -> list[PaymentTransition]:

@@ -11,7 +11,7 @@ from domain.user import User as DomainUser
 from domain.user import UserState
 from schema import inputs
 from schema.below import Info
-from schema.connection import PageInfo
+from schema.connection import PageInfo, PaymentConnection
 from schema.end_user_errors import ExternalIdTakenError, UserNotUsableError
 from schema.errors import IdempotencyMismatchError, InvalidInputError, NotFoundError
 from schema.node import Node
@@ -42,6 +42,15 @@ class User(Node):
         self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
     ) -> Annotated["CardConnection", strawberry.lazy("schema.card")] | None:
         return await info.context.below.cards_of_user(self.user, first, after)
+
+    @strawberry.field(
+        description="The payments whose `customerId` is their `externalId`, newest first, also those of before the user was made. Needs "
+        "the scope `payments:read`; null, with an error, for a key without it."
+    )
+    async def payments(
+        self, info: Info, first: inputs.First = strawberry.UNSET, after: inputs.After = strawberry.UNSET
+    ) -> PaymentConnection | None:
+        return await info.context.below.payments_of_user(self.user, first, after)
 
 
 @strawberry.type(description="A user and their place in the list.")

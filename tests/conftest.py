@@ -42,7 +42,7 @@ from persistence.database import Database
 from persistence.partners import insert_partner
 from tests.app.serving import Api, BankLine, serving, settings_for
 from tests.databases import DatabaseUrls, drop_database, make_database, make_template
-from tests.gateway.wallet import GOOD_CARD
+from tests.gateway.kept_cards import GOOD_CARD
 
 PEPPER = b"p" * 32
 MASTER_KEY = b"m" * 32

@@ -14,7 +14,7 @@ from persistence.card_numbers import get_card_numbers
 from persistence.card_transitions import get_histories
 from persistence.cards import get_cards, lock_cards
 from persistence.events import page_of_events
-from tests.gateway.wallet import keeper
+from tests.gateway.kept_cards import keeper
 
 JUNE, JULY = CardDetails("4111111111111111", "123", 6, 2026), CardDetails("4111111111111111", "123", 7, 2026)
 TO_JULY_S = 29.5 * 86_400  # from noon of the first of June

@@ -28,7 +28,7 @@ from domain.user import UserState
 from gateway.gateway import Gateway
 from gateway.parts import Parts
 from tests.conftest import GOOD_CARD
-from tests.gateway.wallet import Keep, Kept, keeper
+from tests.gateway.kept_cards import Keep, Kept, keeper
 
 CARD_PATH = ("input", "source", "storedCard", "cardId")
 S, R = CardState, CardReason

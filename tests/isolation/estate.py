@@ -16,7 +16,7 @@ from gateway.reconciliation import Finished, Reconciliation
 from persistence.database import Database
 from persistence.tables import metadata
 from tests.app.serving import Api
-from tests.gateway.wallet import GOOD_CARD, keeper
+from tests.gateway.kept_cards import GOOD_CARD, keeper
 from tests.isolation.webhooks import furnish_webhooks
 from tests.isolation.webhooks import make as make_endpoint
 from tests.resolvers.cards import add as add_card

@@ -14,7 +14,7 @@ from domain.stored_card import CardState
 from persistence.payment_pages import Cursor
 from persistence.reports import LinePlace
 from tests.app.serving import Api
-from tests.gateway.wallet import keeper
+from tests.gateway.kept_cards import keeper
 from tests.isolation import webhooks
 from tests.isolation.estate import CREATE_KEY, LEAST, MOST, Estate
 from tests.isolation.pairs import Pair, neighbour
@@ -146,6 +146,10 @@ def _cards(victim: Estate) -> dict[str, list[Pair]]:
         "CardFilter.userId": [Pair({"userId": user}, {"userId": neighbour(user)})],
         "CardFilter.states": [Pair({"states": ["FROZEN"]}, {"states": []})],
         "User.cards(after:)": [_cursor(victim.cursors["cards"])],
+        "User.payments(after:)": [_cursor(victim.cursors["payments"])],
+        "Card.payments(after:)": [_cursor(victim.cursors["payments"])],
+        "SetCardLimitsInput.idempotencyKey": [Pair(victim.idempotency_keys[-1], "nobody's last key")],
+        "SetCardLimitsInput.cardId": [_id(victim.card_id)],
         "AddCardInput.userId": [_id(user)],
         "IssueCardInput.userId": [_id(user)],
         "RevealCardInput.cardId": [_id(cards["older"]["id"])],
@@ -193,7 +197,7 @@ async def _nothing(_: Api) -> dict[str, Any]:
 
 
 async def _authorize(api: Api) -> dict[str, Any]:
-    return {"input": api.wish()}
+    return {"input": api.wish(customerId=fresh_name(api, "customer"))}  # one with payments would show all of them
 
 
 async def _with_stored_card(api: Api) -> dict[str, Any]:
@@ -274,6 +278,7 @@ BASES: dict[str, Base] = {  # what else a place needs, or a field, all of it the
     "revealCard": _with_issued_card,
     "unfreezeCard": _with_card(frozen=True),
     "closeCard": _with_card(reason="CUSTOMER_REQUEST"),
+    "setCardLimits": _with_card(perDay={"minorUnits": 100, "currency": "USD"}),
     "createUser": _create_user,
     "updateUser": _with_user(name="a name of mine"),
     "deactivateUser": _with_user(),

@@ -24,8 +24,9 @@ from graphql import (
 
 INSISTS = {"user"}  # fields that need one of their optional arguments: they are no way to what is below
 APART = "Apart"  # ends the names of fragments whose fields may need aliases, of which an operation may have but a few
-ROWS = 2  # of pages below pages: an operation may cost only so much
-ROWS_ON_THE_WAY = 5  # to a page below: the newest ones are those that the estates were furnished with
+ROWS = 1  # of pages below pages: an operation may cost only so much
+ROWS_OF_PAGE = 5  # of the page below, where nothing else is said
+ROWS_ON_THE_WAY = 3  # to a page below: the newest ones are those that the estates were furnished with
 NAMES = {"ID", "String"}  # what could name something of somebody; whatever is in a filter could as well, whatever its type
 
 
@@ -97,13 +98,15 @@ class _Documents:
         """The operation, with a variable for each argument of its last field."""
         fragments: dict[str, str] = {}
         selection = self._selection(field.type, fragments)
-        way = [f"{steps[-1]}{_arguments(field.args)}", *reversed(steps[:-1])]
+        outer = steps[:-1]
+        way = [f"{steps[-1]}{_arguments(field.args)}", *reversed(outer)]
         root = self._schema.query_type.fields.get(steps[0]) if self._schema.query_type else None
         if len(steps) > 1 and root is not None and "first" in root.args:
             way[-1] += f"(first: {ROWS_ON_THE_WAY})"
         for step in way:
             selection = f"{{ {step} {selection} }}"
-        variables = ", ".join(f"${name}: {argument.type}" for name, argument in field.args.items())
+        few = {"first": f" = {ROWS_OF_PAGE}"} if outer else {}
+        variables = ", ".join(f"${name}: {argument.type}{few.get(name, '')}" for name, argument in field.args.items())
         return f"{operation} ({variables}) {selection} {' '.join(fragments.values())}"
 
     def _selection(self, of: GraphQLOutputType, fragments: dict[str, str]) -> str:
@@ -128,6 +131,8 @@ class _Documents:
         for each, field in of.fields.items():
             inner = get_named_type(field.type)
             if any(map(is_required_argument, field.args.values())) or _is_under_way(inner.name, fragments):
+                continue
+            if each == "nodes" and "edges" in of.fields:  # the same once more
                 continue
             alias = f"{name}_{each}: " if apart and (name, each) in self._aliased else ""
             page = f"(first: {ROWS})" if "first" in field.args else ""

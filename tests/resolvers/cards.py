@@ -12,7 +12,7 @@ HISTORY = "history { before after reason actor at }"
 MORE = """fragment More on UserError {
     ... on InvalidInputError { problems { path message } }
     ... on UserNotUsableError { userId userState }
-    ... on CardNotUsableError { cardId currentState }
+    ... on CardNotUsableError { cardId cardState }
     ... on LimitReachedError { limit }
 }"""
 

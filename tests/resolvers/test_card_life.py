@@ -10,7 +10,7 @@ from domain.stored_card import CardState
 from persistence.card_numbers import get_card_numbers
 from persistence.database import Database
 from tests.app.serving import Api
-from tests.gateway.wallet import keeper
+from tests.gateway.kept_cards import keeper
 from tests.resolvers.cards import add, card_by, do
 
 EVENTS = "{ events(first: 100) { nodes { type subjectId previousCardState card { state reason } request { idempotencyKey } } } }"
@@ -92,7 +92,7 @@ async def test_a_step_that_the_state_does_not_allow_is_refused_with_that_state(a
         "CARD_NOT_USABLE",
         ["input", "cardId"],
     )
-    assert (answer["cardId"], answer["currentState"]) == (card["id"], state)
+    assert (answer["cardId"], answer["cardState"]) == (card["id"], state)
     assert await card_by(api, card["id"]) == before
 
 
@@ -103,7 +103,7 @@ async def test_a_card_whose_month_is_over_is_not_unfrozen(api: Api, here: Any) -
 
     answer = await do(api, "unfreeze", cardId=card["id"])
 
-    assert (answer["__typename"], answer["currentState"]) == ("CardNotUsableError", "FROZEN")
+    assert (answer["__typename"], answer["cardState"]) == ("CardNotUsableError", "FROZEN")
     assert "06/2026" in answer["message"]
 
 
@@ -176,7 +176,7 @@ async def test_frozen_and_closed_at_once_ends_closed_with_each_step_in_the_histo
     assert [each["before"] for each in history[1:]] == [each["after"] for each in history[:-1]]
     assert len([each for each in answers if each["__typename"] == "CardPayload"]) == len(history) - 1
     assert len(await events_of(api)) == len(history)
-    assert {each["currentState"] for each in answers if each["__typename"] != "CardPayload"} <= {"ACTIVE", "FROZEN", "CLOSED"}
+    assert {each["cardState"] for each in answers if each["__typename"] != "CardPayload"} <= {"ACTIVE", "FROZEN", "CLOSED"}
 
 
 async def test_a_payment_under_way_goes_on_when_its_card_is_closed(api: Api, bank_line: Any) -> None:

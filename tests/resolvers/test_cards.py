@@ -178,7 +178,7 @@ async def test_a_compromised_number_never_comes_back_for_its_user(api: Api, reas
     elsewhere = await add(api)
 
     assert (refused["__typename"], refused["path"]) == ("CardNotUsableError", ["input", "number"])
-    assert (refused["cardId"], refused["currentState"]) == (card["id"], "CLOSED")
+    assert (refused["cardId"], refused["cardState"]) == (card["id"], "CLOSED")
     assert reason in refused["message"]
     assert elsewhere["state"] == "ACTIVE", "another user's card with this number is not theirs to judge"
 

@@ -1,11 +1,10 @@
 """Reports of the reconciliation, as a partner reads them."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
 
 from domain.ids import IdKind, decode_id_of
 from domain.reconciliation import Trigger
@@ -56,20 +55,6 @@ def expired(api: Api, control: httpx.AsyncClient, here: Any) -> Callable[..., Aw
         return str(payment["id"])
 
     return make
-
-
-@pytest.fixture
-def statements(api: Api) -> Iterator[list[str]]:
-    """What the API sends to the database."""
-    sent: list[str] = []
-    engine = api.app.state.house.parts.database.engine.sync_engine
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_a_report_has_its_counts_and_each_discrepancy(api: Api, reconcile: Run, expired: Any, here: Any) -> None:
