@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from persistence.database import Database
 
-REVISION = "0016"
+REVISION = "0017"
 
 
 class NotMigrated(Exception):

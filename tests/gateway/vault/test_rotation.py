@@ -4,16 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import exc, text
 
 from domain.failpoint import Failpoint
 from domain.payment import PaymentState
 from gateway.attempts import LEASE_S, begin_authorizations
 from gateway.recovery import Recovery
-from gateway.vault.data_key import version_of
+from gateway.vault.data_key import Field, version_of
 from gateway.vault.key_service import KeysAway
 from gateway.vault.rotation import DESTROY_AFTER, SAME_ROTATION
 from gateway.vault.vault import CURRENT_FOR
+from gateway.webhook_secrets import WebhookSecrets
 from persistence.attempts import attempts_by_keys
 from tests.conftest import MASTER_KEY
 from tests.gateway.vault.conftest import NUMBER, Crash, RemoteKeyService, dying_at
@@ -97,6 +98,35 @@ async def test_a_process_with_a_stale_memory_seals_under_the_old_key_and_loses_n
     assert (next_run.resealed, next_run.destroyed) == (1, (1,))
     assert await versions() == [2]
     assert await another_vault().open_number(tenant, late, (await seals())[late]) == "5555555555554444"
+
+
+async def test_a_webhooks_secret_goes_along(rotation, vault, another_vault, database, owner, tenant, here):
+    key = await vault.current_key(tenant)
+    sealed = key.seal(Field.WEBHOOK_SECRET, tenant, b"a secret")
+    async with database.tenant(tenant) as tx:
+        for statement in _WEBHOOK:
+            await tx.execute(text(statement), {"tenant": tenant, "sealed": sealed})
+    with pytest.raises(exc.IntegrityError, match="webhook_secrets_key"):
+        async with owner.tenant(tenant) as tx:
+            await tx.execute(text("delete from data_keys where tenant_id = :tenant"), {"tenant": tenant})
+    here.pass_by(HOUR)
+
+    done = await rotation().rotate_data_key(tenant)
+    here.time += DESTROY_AFTER
+    destroyed = (await rotation().rotate_data_key(tenant, is_new_wanted=False)).destroyed
+
+    async with database.tenant(tenant) as tx:
+        row = (await tx.execute(text("select id, sealed from webhook_secrets where tenant_id = :t"), {"t": tenant})).one()
+    assert (done.resealed, destroyed) == (1, (1,))
+    assert await WebhookSecrets(another_vault()).open(tenant, [(row.id, row.sealed)]) == [b"a secret"]
+
+
+_WEBHOOK = (
+    """insert into webhook_endpoints (tenant_id, id, url, description, scopes, saved_by, created_at, updated_at)
+       values (:tenant, :tenant, 'https://hooks.example', '', '{}', :tenant, now(), now())""",
+    """insert into webhook_secrets (tenant_id, id, endpoint_id, sealed, key_version, created_at)
+       values (:tenant, :tenant, :tenant, :sealed, 1, now())""",
+)
 
 
 async def test_an_open_attempts_card_goes_along_and_its_key_is_not_destroyed_before(
