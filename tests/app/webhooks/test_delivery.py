@@ -433,3 +433,19 @@ async def test_an_endpoint_whose_secret_does_not_open_keeps_no_other_waiting(
 
     assert (len(receiver.at("/fine")), len(receiver.at("/spoilt"))) == (1, 0)
     assert f"{spoilt['id']} waits" in caplog.text
+
+
+async def test_what_is_too_large_to_be_a_message_is_dead_and_no_fault_of_the_endpoint(
+    api: Api, receiver: Receiver, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_courier, "MAX_BODY_BYTES", 100)
+    made = await endpoint(api, receiver, types=["PAYMENT_CREATED"])
+    for _ in range(MIN_REQUESTS):
+        await api.payment()
+
+    await courier.run_once()
+
+    states = {(each["state"], each["deadReason"], each["attempts"][0]["failure"]) for each in await deliveries_of(api)}
+    assert states == {("DEAD", "UNSENDABLE", "NOT_SENT")}
+    assert receiver.received == []
+    assert (await endpoint_now(api, made["id"]))["health"]["circuit"] == "CLOSED"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app import webhook_shapes
 from app.cost import STREAM
@@ -348,3 +348,18 @@ async def test_no_secret_is_in_the_database_nor_in_a_log(
     assert not [row for row in rows for needle in needles if needle in row]
     assert not [needle for needle in needles if needle in caplog.text]
     assert len(keys) == 2
+
+
+async def test_a_document_is_executed_with_the_scopes_that_were_saved_with_it(
+    api: Api, receiver: Receiver, courier: Courier, owner: Database
+) -> None:
+    await make(api, url=receiver.url(), types=["PAYMENT_CREATED"], document="subscription { transactionEvents { id } }")
+    async with owner.tenant(api.tenant) as tx:
+        await tx.execute(text("update webhook_endpoints set scopes = '{}' where tenant_id = :tenant"), {"tenant": api.tenant})
+    await api.payment()
+
+    await courier.run_once()
+
+    (message,) = receiver.received
+    assert message.content["data"] is None
+    assert [each["extensions"]["code"] for each in message.content["errors"]] == ["FORBIDDEN"]
