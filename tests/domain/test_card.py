@@ -187,3 +187,19 @@ def test_a_card_number_is_found_in_a_text_however_it_is_grouped(text: str) -> No
 )
 def test_what_people_write_otherwise_is_no_card_number(text: str) -> None:
     assert not holds_card_number(text)
+
+
+@given(st.text("0123456789", max_size=60))
+def test_digits_hold_a_card_number_exactly_when_one_stretch_of_them_is_one(digits: str) -> None:
+    stretches = {digits[start:end] for start in range(len(digits)) for end in range(start + 13, start + 20)}
+
+    assert holds_card_number(digits) is any(is_card_number(each) and each[0] in "23456" for each in stretches)
+
+
+@pytest.mark.parametrize("length", [13, 14, 15, 16, 17, 18, 19])
+def test_a_card_number_is_found_at_either_parity_and_in_the_middle_of_other_digits(length: int) -> None:
+    body = "4" + "0" * (length - 2)
+    number = next(f"{body}{digit}" for digit in "0123456789" if is_card_number(f"{body}{digit}"))
+
+    for before in ("", "1", "11"):
+        assert holds_card_number(f"{before}{number}1")
