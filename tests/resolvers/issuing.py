@@ -17,7 +17,7 @@ REVEAL = """mutation ($input: RevealCardInput!) { revealCard(input: $input) {
     ... on RevealCardPayload { replayed number cvv card { id lastFour expiryMonth expiryYear } }
     ... on UserError { code message path }
     ... on CardAlreadyRevealedError { cardId revealedAt }
-    ... on CardNotUsableError { cardId currentState }
+    ... on CardNotUsableError { cardId cardState }
 } }"""
 
 

@@ -288,7 +288,7 @@ async def test_only_the_number_of_an_issued_card_that_is_not_closed_is_shown(api
 
     answers = [await reveal(api, each["id"]) for each in (added, closed)]
 
-    assert [(each["__typename"], each["currentState"]) for each in answers] == [
+    assert [(each["__typename"], each["cardState"]) for each in answers] == [
         ("CardNotUsableError", "ACTIVE"),
         ("CardNotUsableError", "CLOSED"),
     ]
