@@ -51,7 +51,7 @@ class Grant:
     networks: tuple[Network, ...] = ()
 
 
-EVERYTHING = Grant()
+USUAL_GRANT = Grant()
 
 
 async def create_partner(settings: OwnerSettings, name: str, tier: TierName = TierName.STANDARD) -> str:
@@ -138,7 +138,7 @@ async def _change_partner(
     return changed > 0
 
 
-async def create_key(settings: KeySettings, partner: str, name: str, grant: Grant = EVERYTHING) -> dict[str, str] | None:
+async def create_key(settings: KeySettings, partner: str, name: str, grant: Grant = USUAL_GRANT) -> dict[str, str] | None:
     """A new key with its secret, or None when there is no such partner."""
     world = real_world()
     partner_id = decode_id_of(IdKind.PARTNER, partner)

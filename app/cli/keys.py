@@ -43,7 +43,7 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([each.value for each in Scope]),
-    help="What it may do; again for each. All scopes without it.",
+    help="What it may do; again for each. Without it: all but cards:reveal, which shows a card's number.",
 )
 @click.option(
     "--expires-in-days", type=click.IntRange(1, MAX_DAYS), default=None, help="For how long it is good. For ever without it."
