@@ -98,7 +98,7 @@ class WebhookHttp:
             return await self._post_once(url, headers, body)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # A kept connection that its server was just closing. If the message has arrived after all, it has the same id.
-            if isinstance(error, aiohttp.ClientConnectorError):
+            if isinstance(error, aiohttp.ClientConnectorError) or self._session is None:  # there is no server; or we are closing
                 raise
             return await self._post_once(url, headers, body)
 

@@ -302,3 +302,15 @@ def test_the_table_has_every_kind_of_address_that_is_not_public() -> None:
 def _kinds(address: str) -> list[str]:
     parsed = ip_address(address)
     return [name for name in dir(parsed) if name.startswith("is_") and getattr(parsed, name)]
+
+
+async def test_what_is_cut_off_by_our_own_end_opens_no_connection_again(receiver: Receiver) -> None:
+    async with sending(["127.0.0.1"], development=True) as (post, _):
+        waiting = asyncio.create_task(post(receiver.url("/hang"), {}, b"{}"))
+        await receiver.hung.wait()
+
+        await post.close()
+        reply = await waiting
+
+    assert reply.failure is Failure.BROKEN_OFF
+    assert len(receiver.received) == 1
