@@ -14,7 +14,6 @@ from uuid import UUID
 from domain.answer import InvalidInput
 from domain.card import holds_card_number
 from domain.ids import IdKind, decode_id_of
-from domain.request import MAX_NAME_LENGTH as MAX_EXTERNAL_ID_LENGTH
 from domain.request import Path, Problems, normal_name
 
 MAX_NAME_LENGTH = 255  # characters: the longest names that passports and forms know are far shorter
@@ -85,8 +84,6 @@ def parse_create_user(
     problems = Problems()
     key = problems.name(("input", "idempotencyKey"), idempotency_key)
     external = problems.name(("input", "externalId"), external_id)
-    if len(external) <= MAX_EXTERNAL_ID_LENGTH and can_hold_card_number(external):
-        problems.add(("input", "externalId"), _HOLDS_A_CARD)
     personal = _parse_personal(problems, {"name": name, "email": email, "metadata": metadata or {}})
     if problems.found:
         return InvalidInput(tuple(problems.found))

@@ -53,7 +53,7 @@ FIELD_OF = {
     Sealed.NUMBERS: Field.CARD_NUMBER,
     Sealed.WEBHOOK_SECRETS: Field.WEBHOOK_SECRET,
 }  # an attempt's card has a form of its own
-SAME_ROTATION = timedelta(hours=1)  # a key as young as this was made by the run that this one repeats
+SAME_ROTATION = timedelta(hours=1)  # a key as young as this, with older ones in use, was made by a run that was broken off
 
 log = logging.getLogger(__name__)
 OnProgress = Callable[[str], None]
@@ -102,14 +102,16 @@ class Rotation:
     async def rotate_data_key(self, tenant_id: UUID, *, is_new_wanted: bool = True) -> Rotated:
         """A new data key for a tenant, everything of it sealed under that, and older ones destroyed that nothing needs.
 
-        Without `is_new_wanted`, and where the current key is as young as SAME_ROTATION, it finishes what was begun before.
+        Without `is_new_wanted`, and where a run of within SAME_ROTATION was broken off, it finishes what was begun before.
         Raises KeysAway and DatabaseAway; then run it again.
         """
         async with self.database.tenant(tenant_id) as tx:
             current = await current_data_key(tx, tenant_id)
+            older = await _in_use(tx, tenant_id, current.version, list(Sealed)) if current else Counter()
         if current is None:
             return Rotated(tenant_id, None)
-        is_new = is_new_wanted and current.created_at <= self.world.now() - SAME_ROTATION
+        is_broken_off = older.total() > 0 and current.created_at > self.world.now() - SAME_ROTATION
+        is_new = is_new_wanted and not is_broken_off
         if is_new:
             current = await make_data_key(self.database, self.key_service, tenant_id, current.version + 1, self.world.now())
         await self._supersede(tenant_id, current)
