@@ -15,17 +15,16 @@ from tests.house.repository import ROOT
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 BODY = '{"type":"payment.captured","data":{"note":"é – 😀"}}'.encode()
-NOW = datetime.now(UTC)
-CASES: dict[
-    str, tuple[bytes, list[bytes], datetime, bytes, bool]
-] = {  # secret, keys that signed, when, what arrived, is it genuine
+NOW, DAY = timedelta(), timedelta(days=1)  # from when the test runs: whoever verifies looks at the real clock
+# The secret, the keys that signed, when, what arrived, and whether it is genuine.
+CASES: dict[str, tuple[bytes, list[bytes], timedelta, bytes, bool]] = {
     "genuine": (NEW, [NEW], NOW, BODY, True),
     "the new secret, while it is exchanged": (NEW, [NEW, OLD], NOW, BODY, True),
     "the old secret, while it is exchanged": (OLD, [NEW, OLD], NOW, BODY, True),
     "somebody else's": (NEW, [OTHER], NOW, BODY, False),
     "another body": (NEW, [NEW], NOW, BODY + b" ", False),
-    "yesterday's": (NEW, [NEW], NOW - timedelta(days=1), BODY, False),
-    "tomorrow's": (NEW, [NEW], NOW + timedelta(days=1), BODY, False),
+    "yesterday's": (NEW, [NEW], -DAY, BODY, False),
+    "tomorrow's": (NEW, [NEW], DAY, BODY, False),
 }
 RUNNER = """
 import { readFileSync } from 'node:fs';
@@ -48,8 +47,8 @@ def snippet(language: str) -> str:
 
 def message(name: str) -> tuple[str, dict[str, str], bytes, bool]:
     """The secret that a receiver has, and what it gets."""
-    secret, keys, at, arrived, is_genuine = CASES[name]
-    return show_secret(secret), signed_headers(keys, "evt_1", at, BODY), arrived, is_genuine
+    secret, keys, since, arrived, is_genuine = CASES[name]
+    return show_secret(secret), signed_headers(keys, "evt_1", datetime.now(UTC) + since, BODY), arrived, is_genuine
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -13,6 +13,8 @@ IDLE = (
     "is_full",
     "forget_reports",
     "forget_answers",
+    "forget_webhooks",
+    "forget_events",
     "look",
 )  # looks that change nothing
 

@@ -54,6 +54,19 @@ def test_whatever_fails_no_payment_is_lost_doubled_or_left_open(
     assert {"flag POSSIBLE_ORPHAN_HOLD", "flag CAPTURE_REFERENCE_UNKNOWN", "flag VOID_REFERENCE_UNKNOWN"} <= set(done.seen)
 
 
+NOT_PLAYED = {  # operators' ones, and those of what is no payment: real processes die there, in tests/crash
+    Failpoint.SETTLEMENT_WRITTEN,
+    Failpoint.SEALS_REPLACED,
+    Failpoint.DATA_KEYS_REWRAPPED,
+    Failpoint.WEBHOOKS_LEASED,
+    Failpoint.WEBHOOK_SENT,
+    Failpoint.WEBHOOKS_RECORDED,
+    Failpoint.CARD_ISSUE_COMMITTED,
+    Failpoint.CARD_ISSUED,
+    Failpoint.CARD_ISSUE_WRITTEN,
+}
+
+
 def test_every_failpoint_is_passed_when_time_passes_and_books_are_compared(database_urls: DatabaseUrls) -> None:
     plan = make_plan("all failpoints", PER_STRETCH)
     events = (Event(10, "days pass", 7.5 * DAY_S), Event(25, "weeks pass", 36 * DAY_S))
@@ -61,8 +74,7 @@ def test_every_failpoint_is_passed_when_time_passes_and_books_are_compared(datab
     played = on_scene(database_urls, lambda here: play(here, replace(plan, events=events, reconciles=True)))
 
     assert not played.wrong, played.wrong
-    by_the_system = set(Failpoint) - {Failpoint.SETTLEMENT_WRITTEN}  # that one is an operator's
-    assert not {f"failpoint {failpoint}" for failpoint in by_the_system} - set(played.seen)
+    assert not {f"failpoint {failpoint}" for failpoint in set(Failpoint) - NOT_PLAYED} - set(played.seen)
 
 
 def test_the_same_plan_is_played_in_the_same_way_again(database_urls: DatabaseUrls) -> None:
