@@ -70,7 +70,7 @@ async def test_the_walk_finds_a_dropped_policy(town: Town, database_urls: Any, t
         with forgetting_the_tenant(victim.api.app.state.house.parts.database):
             await execute(database_urls.owner, f"alter table {table} disable row level security")
             try:
-                found = await walk(victim, asker)
+                found = await walk(victim, asker, only=place.partition(", ")[2])
             finally:
                 await execute(database_urls.owner, f"alter table {table} enable row level security")
 

@@ -45,10 +45,12 @@ def without_example(places: list[Probe], victim: Estate, asker: Estate) -> set[s
     return {each.coordinate for each in places} - examples(victim, asker).keys()
 
 
-async def walk(victim: Estate, asker: Estate) -> Found:
-    """Go through all of it as the asker; and as the victim, so that each example is shown to mean something."""
+async def walk(victim: Estate, asker: Estate, only: str | None = None) -> Found:
+    """Go through all of it as the asker, or to one place; and as the victim, so that each example is shown to mean something."""
     found, pairs = Found(), examples(victim, asker)
     for probe in all_probes():
+        if only not in (None, probe.coordinate):
+            continue
         found.probes += 1
         found.coordinates.add(probe.coordinate)
         for pair in pairs[probe.coordinate]:

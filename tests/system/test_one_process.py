@@ -75,6 +75,7 @@ async def test_the_api_is_killed_in_the_middle_of_a_hundred_orders(
     assert await disagreements(receipts) == []
 
 
+@pytest.mark.timeout(300)  # most of a minute on a quiet machine: pauses and the breaker
 async def test_while_the_bank_is_away_payments_are_accepted_and_they_resolve_when_it_is_back(
     shop: Any, disagreements: Compare, until: Until
 ) -> None:
